@@ -150,10 +150,12 @@ fn make_values(fsu: &Fsu, device: &Device, command: usize, given: &[(String, Str
     let due = Now { unix_ms: now.timestamp().as_millisecond(), utc_offset_s: now.offset().seconds() };
     let mut inputs = Inputs {
         request: &[],
-        memory: None,
+        state: None,
+        device: 0,
         id_hex: &fsu.id_hex,
         seq: 1,
         due,
+        moment: None,
         calendar: &mut Calendar::default(),
         dice: &mut fastrand::Rng::new().into(),
     };

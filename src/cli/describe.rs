@@ -4,14 +4,16 @@ use super::columns::hex;
 use fsu_core::predict::target;
 use fsu_plan::compile::field::area_key;
 use fsu_plan::compile::length::{behind, behind_len};
+use fsu_plan::model::calc::{Asked, Calc};
 use fsu_plan::model::coding::Change;
 use fsu_plan::model::digits::Digits;
 use fsu_plan::model::field::{Computed, Constant, Field, KeyPart, LengthField, Offset};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
-use fsu_plan::model::rule::{DELAY_MS_MAX, Delay};
+use fsu_plan::model::rule::{DELAY_MS_MAX, Delay, Effect, Rule, SetRegister};
 use fsu_plan::model::template::{Algorithm, Checksum, Command, Complement, Template};
 use fsu_plan::model::walk::{Count, Node, Op, Walk, Walked, What};
+use fsu_plan::wire::{value, walk};
 use fsu_plan::words::count;
 
 /// A span of the raw frame: `[5..12]` from its start, or `[-3..-1]` from its end (`[-1..]` up to the end).
@@ -136,14 +138,14 @@ pub fn transit(template: &Template) -> Vec<String> {
 }
 
 /// The fields, lists and choices of a program, one per line.
-pub fn walk(walk: &Walk) -> Vec<String> {
+pub fn walk(program: &Walk) -> Vec<String> {
     let line = |node: &Node| {
         let mut depth = 0;
         let mut parent = node.parent;
-        while let Some(around) = parent.and_then(|parent| walk.nodes.get(parent as usize)) {
+        while let Some(around) = parent.and_then(|parent| program.nodes.get(parent as usize)) {
             (depth, parent) = (depth + 1, around.parent);
         }
-        let case = node.parent.and_then(|parent| match &walk.nodes.get(parent as usize)?.what {
+        let case = node.parent.and_then(|parent| match &program.nodes.get(parent as usize)?.what {
             What::Choice { cases } => cases.get(node.case as usize),
             _ => None,
         });
@@ -151,12 +153,12 @@ pub fn walk(walk: &Walk) -> Vec<String> {
         let what = match &node.what {
             What::Field { slot: of, varies: false } => format!("{of}, {}", count(of.len, "byte")),
             What::Field { slot: of, varies: true } => format!("{of}, up to {}", count(of.len, "byte")),
-            What::List => format!("list, {}", items(walk.ops.get(node.op as usize))),
+            What::List => format!("list, {}", items(program.ops.get(node.op as usize))),
             What::Choice { cases } => format!("choice of {}", count(cases.len(), "case")),
         };
         format!("{:indent$}{case}{}  {what}", "", node.name, indent = 2 * depth)
     };
-    walk.nodes.iter().map(line).collect()
+    program.nodes.iter().map(line).collect()
 }
 
 /// The number of items of a list.
@@ -293,12 +295,68 @@ impl<'a> Names<'a> {
             Part::FsuId => "${fsuid()}$".into(),
             Part::Choice(choices) => format!("${{choice({})}}$", choices.join(",")),
             Part::Register(register) => format!("${{reg({})}}$", self.register(*register)),
+            Part::Calc(calc) => format!("${{{}}}$", calc.source),
         }
     }
 
     /// `clock := #{datetime}#`
-    pub fn set(self, set: &fsu_plan::model::rule::SetRegister) -> String {
+    pub fn set(self, set: &SetRegister) -> String {
         format!("{} := {}", self.register(set.register), self.expr(&set.value))
+    }
+
+    /// `door = 3, n = 2`: the request's fields that an expression reads.
+    pub fn values(self, calc: &Calc, raw: &[u8]) -> String {
+        let one = |asked: &Asked| {
+            let (part, slot, bytes) = match asked {
+                Asked::Fixed { at, slot } => {
+                    let at_byte = at.in_frame(raw.len());
+                    let bytes = raw.get(at_byte..).and_then(|rest| rest.get(..slot.len));
+                    (Part::Field { at: *at, slot: slot.clone() }, slot, bytes)
+                }
+                Asked::Walked(walked) => {
+                    let bytes = walk::bytes(&walked.walk, raw, &walked.path).map(|(bytes, _)| bytes);
+                    (Part::Walked(Box::new(walked.clone())), &walked.slot, bytes)
+                }
+            };
+            let mut text = format!("{} = ", self.part(&part).trim_start_matches("#{").trim_end_matches("}#"));
+            match bytes {
+                Some(bytes) => value::decode(slot, bytes, &mut text),
+                None => text.push_str("nothing"),
+            }
+            text
+        };
+        let all: Vec<String> = calc.fields.iter().map(one).collect();
+        if all.is_empty() { "nothing that it reads".into() } else { all.join(", ") }
+    }
+
+    /// All that a rule sets and stores, in order.
+    pub fn effects(self, rule: &Rule) -> Vec<String> {
+        if rule.effects.is_empty() {
+            return rule.sets.iter().map(|set| self.set(set)).collect();
+        }
+        rule.effects.iter().map(|effect| self.effect(effect)).collect()
+    }
+
+    fn effect(self, effect: &Effect) -> String {
+        let keyed = |number: u16| self.device.keeps.keyed.get(usize::from(number)).map_or("?", |keyed| &keyed.name);
+        match effect {
+            Effect::Set(set) => self.set(set),
+            Effect::Entry { register, key, value: Some(value) } => {
+                format!("{}[{}] := {}", keyed(*register), key.source, self.expr(value))
+            }
+            Effect::Entry { register, key, value: None } => {
+                format!("{}[{}] is taken out", keyed(*register), key.source)
+            }
+            Effect::Clear(register) => format!("{}[] is taken out", keyed(*register)),
+            Effect::Store(store) => {
+                let at = &store.at.source;
+                let place = match &store.bits {
+                    Some(bits) => format!("bit {at}, {} of them", bits.source),
+                    None => format!("byte {at}"),
+                };
+                format!("{}: from {place} := {}", store.name, store.value.source)
+            }
+        }
     }
 
     /// What a patch writes, without its destination.

@@ -56,6 +56,7 @@ pub(crate) fn device(sub_dev_addr: u8, template: Template) -> Device {
         rules: Box::new([]),
         cycles: 0,
         registers: Box::new([]),
+        keeps: Arc::default(),
         profiles: Profiled::new(),
         layouts: Default::default(),
     }

@@ -97,6 +97,7 @@ pub fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: 
         bind: like.bind,
         transport,
         messages: Arc::default(),
+        params: Arc::default(),
         heartbeat_reply: habits != Habits::Plain,
         client_timeout_ms: like.client_timeout_ms,
         accept_any_id: habits != Habits::Plain,

@@ -5,13 +5,15 @@ use super::model::{Condition, Fault, Item, Layer, REPLIES_SHOWN_MAX, RuleView, V
 use super::walk::dropped;
 use crate::describe::{self, Names};
 use fsu_core::answer::examine::{Finding, error_reply, examine};
-use fsu_core::answer::rule::{matching, next_reply};
+use fsu_core::answer::rule::{known, matching_now, next_reply};
+use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::moment::{Moment, RunContext};
 use fsu_core::state::{DeviceState, FsuState};
 use fsu_plan::model::fault::FsuFaults;
 use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::reply::Reply;
-use fsu_plan::model::rule::Rule;
+use fsu_plan::model::rule::{EFFECTS, Rule};
 use fsu_plan::model::template::{Command, Template};
 use fsu_plan::wire::inner::{self, Frame, carries};
 use fsu_plan::wire::reason::Reason;
@@ -31,6 +33,10 @@ pub(super) struct About<'a> {
     pub(super) after: &'a FsuState,
     /// Delay of its reply in milliseconds; `None` if there is no reply.
     pub(super) after_ms: Option<i64>,
+    /// The run that is played.
+    pub(super) run: RunContext,
+    /// When the frame arrives.
+    pub(super) moment: Moment,
 }
 
 impl About<'_> {
@@ -146,7 +152,10 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
         }
     };
     let command = &device.template.commands[number];
-    let matched = matching(device, number, &frame);
+    let mut state = about.before.clone();
+    let (mut scratch, moment) = (Scratch::default(), about.moment);
+    let mut turn = Turn { run: &about.run, fsu: about.fsu, state: &mut state, scratch: &mut scratch, moment };
+    let matched = matching_now(&mut turn, (about.device, device), number, &frame);
     let rules = device.rules.get(number).map(|rules| &**rules).unwrap_or_default();
     let names = Names { device, command: Some(command) };
     let at = matched.map(|(index, _)| index);
@@ -223,24 +232,31 @@ fn outcome(index: usize, matched: Option<usize>) -> &'static str {
 }
 
 fn rule_view(names: Names<'_>, about: About<'_>, rule: &Rule, outcome: &'static str, frame: &Frame<'_>) -> RuleView {
-    let when = rule.when.iter().map(|constant| Condition {
+    let constants = rule.when.iter().map(|constant| Condition {
         wants: describe::constant(constant),
         has: fields::held(constant, frame.raw),
         fits: carries(constant, frame.raw),
     });
+    let test = rule.test.as_ref().map(|test| Condition {
+        wants: test.source.to_string(),
+        has: names.values(test, frame.raw),
+        fits: outcome == "matched" || known(test, frame.raw).unwrap_or(false),
+    });
+    let when = constants.chain(test);
     let place = |cycle: u32| memory(about.before, about.home()).cycles.get(cycle as usize).copied().unwrap_or(0);
     let entries = rule.replies.len();
     let cycle = rule.cycle.map(|cycle| match outcome {
         "matched" => format!("entry {} of {entries}", place(cycle) as usize % entries.max(1) + 1),
         _ => format!("{entries} entries"),
     });
-    let set = rule.sets.iter().map(|set| {
+    let plain = rule.sets.iter().filter(|set| set.register != EFFECTS).map(|set| {
         let text = names.set(set);
         match about.after.devices.get(about.home()).and_then(|device| device.registers.get(set.register as usize)) {
             Some(now) if outcome == "matched" => format!("{text} = \"{}\"", String::from_utf8_lossy(now)),
             _ => text,
         }
     });
+    let set = if rule.effects.is_empty() { plain.collect() } else { names.effects(rule) };
     RuleView {
         origin: rule.origin.to_string(),
         outcome,
@@ -248,7 +264,7 @@ fn rule_view(names: Names<'_>, about: About<'_>, rule: &Rule, outcome: &'static 
         timeout: rule.timeout,
         delay: describe::delay(rule.delay),
         cycle,
-        set: set.collect(),
+        set,
         burst: (rule.burst > 1).then_some(rule.burst),
         may_happen: about.faults.map(|faults| may_happen(faults, rule, about.fsu.transport)).unwrap_or_default(),
     }

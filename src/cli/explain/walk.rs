@@ -324,7 +324,8 @@ impl<'a> Walk<'a> {
     ) {
         let (fsu, moment) = (self.fsu, self.moment);
         let after_ms = sent.first().map(|sent| after_ms(&moment, sent));
-        let about = answer::About { fsu, faults: self.faults, device, before, after: &self.state, after_ms };
+        let (run, after) = (self.run, &self.state);
+        let about = answer::About { fsu, faults: self.faults, device, before, after, after_ms, run, moment };
         let built = answer::request(item, about, wire, reason);
         self.replies(item, Some(device), &built, sent);
         self.sent.extend(sent.iter().map(|sent| sent.bytes.clone()));

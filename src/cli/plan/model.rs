@@ -216,6 +216,9 @@ pub(super) struct CommandPlan {
 pub(super) struct RulePlan {
     pub(super) origin: String,
     pub(super) when: Vec<ConstantPlan>,
+    /// `when` as a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) test: Option<String>,
     pub(super) timeout: bool,
     pub(super) delay: String,
     /// Number of the device's cycle place.
@@ -500,7 +503,8 @@ fn rule_plan(names: Names<'_>, rule: &Rule) -> RulePlan {
         timeout: rule.timeout,
         delay: describe::delay(rule.delay),
         cycle: rule.cycle,
-        set: rule.sets.iter().map(|set| names.set(set)).collect(),
+        set: names.effects(rule),
+        test: rule.test.as_ref().map(|test| test.source.to_string()),
         replies: rule.replies.iter().map(|reply| reply_plan(names, reply)).collect(),
     }
 }

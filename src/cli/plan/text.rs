@@ -156,6 +156,9 @@ fn write_constants(what: &str, constants: &[ConstantPlan], indent: usize, out: &
 
 fn write_rule(rule: &RulePlan, out: &mut TextOut<'_>) -> io::Result<()> {
     write_constants("when", &rule.when, 4, out)?;
+    if let Some(test) = &rule.test {
+        writeln!(out, "    when {test}")?;
+    }
     for set in &rule.set {
         writeln!(out, "    set {set}")?;
     }

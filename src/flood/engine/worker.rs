@@ -125,10 +125,12 @@ impl Worker {
         let unix_ms = time.map_or(0, |time| time.as_millis() as i64);
         let mut inputs = Inputs {
             request: &[],
-            memory: None,
+            state: None,
+            device: 0,
             id_hex: &target.id_hex,
             seq: turn.seq,
             due: Now { unix_ms, utc_offset_s: self.utc_offset_s },
+            moment: None,
             calendar: &mut self.calendar,
             dice: &mut self.dice,
         };

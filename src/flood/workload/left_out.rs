@@ -1,5 +1,6 @@
 //! Commands that a run leaves out, and why; and the values that a rule's `when` needs in a request. Pure.
 
+use fsu_core::answer::rule::candidates;
 use fsu_core::client::request::{field, finish};
 use fsu_plan::model::field::{Constant, Field, Offset};
 use fsu_plan::model::fleet::Device;
@@ -17,6 +18,8 @@ pub enum Why {
     Values,
     /// The size of a reply depends on more than its request.
     Size,
+    /// What the device remembers, or the clock, decides whether and how often it is answered.
+    State,
 }
 
 impl Why {
@@ -27,6 +30,7 @@ impl Why {
             Self::Timeout => "its rule is a `timeout`",
             Self::Values => "its rules ask for values (`when`) that its request does not carry",
             Self::Size => "the size of its reply depends on more than the request",
+            Self::State => "registers, memory or the clock (`when`) decide how many replies it has",
         }
     }
 
@@ -37,6 +41,7 @@ impl Why {
             Self::Timeout => "name it in --mix, and silence is right",
             Self::Values => "give them with --values",
             Self::Size => "give fields of variable size constants, or values of the request",
+            Self::State => "give all its rules the same number of replies, and the last one no `when`",
         }
     }
 }
@@ -52,6 +57,41 @@ pub struct LeftOut {
     pub fsu: Box<str>,
     /// How many FSUs are not asked it.
     pub fsus: usize,
+}
+
+/// Rules between which more than the request decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// All of them send as many replies.
+    Rule,
+    /// They differ in how many.
+    Answers,
+}
+
+/// Whether more than the request decides which rule answers it.
+pub fn doubt(device: &Device, command: usize, wire: &[u8]) -> Option<Doubt> {
+    let mut scratch = Vec::new();
+    let frame = inner::parse(&device.template, wire, &mut scratch).ok()?;
+    let (rules, is_sure) = candidates(device, command, &frame);
+    let many = |rule: &&Rule| if rule.timeout { 0 } else { rule.burst.max(1) };
+    let first = rules.first().map(many);
+    match rules.len() {
+        0 => None,
+        1 if is_sure => None,
+        _ if is_sure && rules.iter().all(|rule| Some(many(rule)) == first) => Some(Doubt::Rule),
+        _ => Some(Doubt::Answers),
+    }
+}
+
+/// Whether the condition of a rule reads a place of the request.
+pub fn tests(rule: &Rule, (at, len): (Offset, usize), raw_len: usize) -> bool {
+    let at = at.in_frame(raw_len);
+    rule.test.as_ref().is_some_and(|test| {
+        test.places().any(|(other, other_len)| {
+            let other = other.in_frame(raw_len);
+            at < other + other_len && other < at + len
+        })
+    })
 }
 
 /// Why nothing comes back where `rule` applies.

@@ -139,7 +139,7 @@ fn decides(template: &Template, command: usize, rules: &[Rule], place: (Offset, 
         || lengths.map(|length| (length.at, length.len)).any(|length| meet(place, length, raw_len))
         || constants.chain(when).any(|constant| overlap(place, constant, raw_len))
         || command.made.iter().any(|made| meet(place, (made.field.at, made.field.slot.len), raw_len))
-        || rules.iter().any(|rule| tells_form(rule, place, raw_len))
+        || rules.iter().any(|rule| tells_form(rule, place, raw_len) || left_out::tests(rule, place, raw_len))
         || command.request_walk().is_some_and(|walk| shapes(walk, place, raw_len))
 }
 
@@ -166,6 +166,7 @@ fn is_read(rules: &[Rule], place: (Offset, usize), raw_len: usize) -> bool {
     let reads = |value: &Expr| {
         value.parts.iter().any(|part| match part {
             Part::Field { at, slot } => meet(place, (*at, slot.len), raw_len),
+            Part::Calc(calc) => calc.places().any(|other| meet(place, other, raw_len)),
             _ => false,
         })
     };

@@ -3,7 +3,7 @@
 use crate::expect::burst::Burst;
 use crate::expect::{Expect, Wrong, raw};
 use crate::lane::{Flight, Right, Timing};
-use crate::workload::left_out::{self, LeftOut, Why, overlap};
+use crate::workload::left_out::{self, Doubt, LeftOut, Why, overlap};
 use crate::workload::mark::{Marked, Marks};
 use crate::workload::mix::{Mix, sequence};
 use crate::workload::values::{FloodValues, Value, ValueError};
@@ -53,6 +53,8 @@ pub struct Prepared {
     pub answer: Answer,
     /// Which rule answers is known: no value that is made for each request decides it.
     is_settled: bool,
+    /// What the device remembers decides whether and how often it is answered.
+    is_doubtful: bool,
     /// Longest delay that its rule draws, in milliseconds.
     pub delay_ms_max: f64,
     /// How long a reply takes, where delays are not skipped.
@@ -298,6 +300,10 @@ impl Profiles {
                     left_out.push((prepared.label, Why::Size));
                     continue;
                 }
+                if prepared.is_doubtful {
+                    left_out.push((prepared.label, Why::State));
+                    continue;
+                }
                 requests.push(prepared);
                 weights.push(named.unwrap_or(1));
             }
@@ -317,9 +323,13 @@ impl Profiles {
         let mut rule = applies(device, number, &wire);
         let rules = || device.rules.get(number).into_iter().flat_map(|rules| rules.iter());
         let decides = |(field, _): &(Field, Expr)| {
-            rules().any(|rule| rule.when.iter().any(|when| overlap((field.at, field.slot.len), when, raw.len())))
+            let place = (field.at, field.slot.len);
+            rules().any(|rule| {
+                rule.when.iter().any(|when| overlap(place, when, raw.len())) || left_out::tests(rule, place, raw.len())
+            })
         };
-        let is_settled = wanted.echo || !dynamic.iter().any(decides);
+        let doubt = left_out::doubt(device, number, &wire).filter(|_| !wanted.echo);
+        let is_settled = wanted.echo || (doubt.is_none() && !dynamic.iter().any(decides));
         if !wanted.echo
             && Answer::of(rule).is_silent()
             && let Some(fitting) = left_out::fit(device, number, &given, &mut raw)
@@ -347,6 +357,7 @@ impl Profiles {
             marks,
             expect,
             is_settled,
+            is_doubtful: doubt == Some(Doubt::Answers),
             delay_ms_max: rules().map(|rule| longest(rule.delay)).fold(0.0, f64::max),
             timing,
             raw: raw.into(),

@@ -1,10 +1,14 @@
 //! The bytes of a reply: a prebuilt frame, a few patches, the checksum.
 
+use super::calc::{self, Failed};
 use super::random::Dice;
 use super::varying::{self, Buffers};
+use crate::moment::Moment;
 use crate::seal::seal;
-use crate::state::DeviceState;
+use crate::state::kept::DeviceKept;
+use crate::state::{DeviceState, FsuState};
 use fsu_plan::model::field::{Epoch, Kind, Slot};
+use fsu_plan::model::kept::Keeps;
 use fsu_plan::model::reply::Payload;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::template::{Encoding, Template};
@@ -15,21 +19,26 @@ use fsu_plan::wire::inner::{encode_hex, write_lengths};
 use fsu_plan::wire::numerals;
 use fsu_plan::wire::value;
 use std::io::Write as _;
+use std::sync::Arc;
 
 /// What the functions of a value may read.
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// The request's raw frame.
     pub request: &'a [u8],
-    /// The device's memory, if it has one. The registers behind it are touched only when a value reads one: with thousands of
-    /// FSUs each such access is a cache miss.
-    pub memory: Option<&'a DeviceState>,
+    /// What the FSU remembers, if it is known. The registers behind it are touched only when a value reads one: with thousands
+    /// of FSUs each such access is a cache miss.
+    pub state: Option<&'a mut FsuState>,
+    /// Number of the device.
+    pub device: usize,
     /// `${fsuid()}$`
     pub id_hex: &'a str,
     /// `${seq()}$`
     pub seq: u64,
     /// When the reply is due.
     pub due: Now,
+    /// The moment of the request, if there is one.
+    pub moment: Option<&'a Moment>,
     /// Converts `due` to a civil time.
     pub calendar: &'a mut Calendar,
     /// The message's generator.
@@ -49,10 +58,80 @@ impl Inputs<'_> {
             _ => self.civil().number(number).unwrap_or(0),
         }
     }
+
+    /// The text of a register; empty before it is set.
+    pub(super) fn register(&self, number: u32) -> &[u8] {
+        let device = self.state.as_ref().and_then(|state| state.devices.get(self.device));
+        device.and_then(|device| device.registers.get(number as usize)).map_or(&[], |text| text)
+    }
+
+    /// A parameter of the FSU.
+    pub(super) fn param(&self, number: u32) -> &str {
+        let device = self.state.as_ref().and_then(|state| state.devices.get(self.device));
+        let kept = device.and_then(|device| device.kept.as_ref());
+        kept.and_then(|kept| kept.params.get(number as usize)).map_or("", |text| text)
+    }
+
+    /// Milliseconds since the start of the run, when the reply is due.
+    pub(super) fn since_start_ms(&self) -> u64 {
+        let Some(moment) = self.moment else { return 0 };
+        let wait_ms = self.due.unix_ms.saturating_sub(moment.now.unix_ms);
+        moment.since_start_ms.saturating_add(wait_ms.max(0) as u64)
+    }
+
+    /// Memory areas, keyed registers and counters of the device, made at their first use.
+    pub(super) fn kept(&mut self) -> Option<&mut DeviceKept> {
+        let (due, id_hex, seq) = (self.due, self.id_hex, self.seq);
+        let Self { state, device, calendar, dice, moment, .. } = self;
+        let kept = state.as_mut()?.devices.get_mut(*device)?.kept.as_mut()?;
+        if !kept.is_made() {
+            let plan = Arc::clone(&kept.plan);
+            // Not the message's own generator: what a device begins with does not depend on who asks first.
+            let mut dice = dice.first();
+            let mut written = Vec::new();
+            let inputs = Inputs {
+                request: &[],
+                state: None,
+                device: 0,
+                id_hex,
+                seq,
+                due,
+                moment: *moment,
+                calendar,
+                dice: &mut dice,
+            };
+            kept.make(init(&plan, inputs, &mut written));
+        }
+        Some(kept)
+    }
+
+    /// An expression had no value.
+    pub(super) fn failed(&mut self, why: Failed) {
+        if why != Failed::Absent
+            && let Some(state) = &mut self.state
+        {
+            state.counters.expression_failures += 1;
+        }
+    }
+}
+
+/// Writes what the areas of a device have at the start.
+fn init<'a>(plan: &'a Keeps, mut inputs: Inputs<'a>, written: &'a mut Vec<u8>) -> impl FnMut(usize, &mut [u8]) {
+    move |area, bytes| {
+        for (at, expr) in plan.areas.get(area).iter().flat_map(|area| &area.init) {
+            written.clear();
+            text(expr, &mut inputs, written);
+            let place = bytes.get_mut(*at as usize..).unwrap_or_default();
+            let digits = written.chunks(2).take(place.len());
+            for (byte, pair) in place.iter_mut().zip(digits) {
+                *byte = pair.iter().fold(0, |byte, &c| (byte << 4) | char::from(c).to_digit(16).unwrap_or(0) as u8);
+            }
+        }
+    }
 }
 
 /// Appends `value` in decimal with at least `digits` digits.
-fn push_decimal(value: i64, digits: u8, out: &mut Vec<u8>) {
+pub(super) fn push_decimal(value: i64, digits: u8, out: &mut Vec<u8>) {
     if value < 0 {
         out.push(b'-');
     }
@@ -84,25 +163,19 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
                 let _ = write!(out, "{:X}", inputs.number(*number).max(0));
             }
             Part::Packed(number) => encode_hex(&(inputs.number(*number) as u16).to_le_bytes(), out),
-            Part::Datetime(items) => {
-                for item in items {
-                    match item {
-                        TimeItem::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                        TimeItem::Number(number, digits) => push_decimal(inputs.number(*number), *digits, out),
-                        TimeItem::Millis => push_decimal(i64::from(inputs.civil().millisecond), 3, out),
-                        TimeItem::Epoch(epoch) => push_decimal(epoch_number(*epoch, inputs.due), 1, out),
-                        TimeItem::DayOfYear => push_decimal(i64::from(inputs.civil().day_of_year), 3, out),
-                    }
-                }
-            }
+            Part::Datetime(items) => push_time(items, inputs, out),
             Part::FsuId => out.extend_from_slice(inputs.id_hex.as_bytes()),
             Part::Choice(choices) => {
                 let choice = inputs.dice.rng().usize(..choices.len().max(1));
                 out.extend_from_slice(choices.get(choice).map(|text| text.as_bytes()).unwrap_or_default());
             }
-            Part::Register(register) => {
-                let text = inputs.memory.and_then(|memory| memory.registers.get(*register as usize));
-                out.extend_from_slice(text.map(Vec::as_slice).unwrap_or_default());
+            Part::Register(register) => out.extend_from_slice(inputs.register(*register)),
+            Part::Calc(calc) => {
+                if let Err(why) = calc::append(calc, inputs, out) {
+                    // No text at all: what the template gives stays.
+                    out.clear();
+                    return inputs.failed(why);
+                }
             }
         }
     }
@@ -112,6 +185,19 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
 fn epoch_number(epoch: Epoch, now: Now) -> i64 {
     let ms = now.unix_ms.saturating_add(i64::from(epoch.offset_s) * 1_000).max(0);
     if epoch.ms { ms } else { ms / 1_000 }
+}
+
+/// Appends a date and time.
+pub(super) fn push_time(items: &[TimeItem], inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
+    for item in items {
+        match item {
+            TimeItem::Literal(text) => out.extend_from_slice(text.as_bytes()),
+            TimeItem::Number(number, digits) => push_decimal(inputs.number(*number), *digits, out),
+            TimeItem::Millis => push_decimal(i64::from(inputs.civil().millisecond), 3, out),
+            TimeItem::Epoch(epoch) => push_decimal(epoch_number(*epoch, inputs.due), 1, out),
+            TimeItem::DayOfYear => push_decimal(i64::from(inputs.civil().day_of_year), 3, out),
+        }
+    }
 }
 
 /// Copies a field: most are so short that a call costs more than the copy.
@@ -258,12 +344,12 @@ fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
     }
 }
 
-/// Sets a register to a text.
-pub fn set_register(device: &mut DeviceState, register: u32, text: &[u8]) {
-    if let Some(slot) = device.registers.get_mut(register as usize) {
-        slot.clear();
-        slot.extend_from_slice(text);
-    }
+/// Sets a register to a text. False: there is no such register.
+pub fn set_register(device: &mut DeviceState, register: u32, text: &[u8]) -> bool {
+    let Some(slot) = device.registers.get_mut(register as usize) else { return false };
+    slot.clear();
+    slot.extend_from_slice(text);
+    true
 }
 
 #[cfg(test)]

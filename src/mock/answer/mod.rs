@@ -2,6 +2,8 @@
 //!
 //! - [`examine`]: what is wrong with a frame, and which command it is.
 //! - [`rule`]: the rule of a command, what it sets, and its next reply.
+//! - `effects`: what a rule does to registers and memory, beyond texts.
+//! - `calc`: expressions.
 //! - [`reply`]: a request, its rule, when the reply is due.
 //! - [`build`]: the patched reply.
 //! - `varying`: its part from the first field of variable size on.
@@ -11,6 +13,8 @@
 //! - [`turn`]: what all of them work with.
 
 pub mod build;
+pub(crate) mod calc;
+mod effects;
 pub mod examine;
 mod layouts;
 pub mod profile;

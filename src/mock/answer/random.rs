@@ -21,6 +21,16 @@ impl Dice {
         Self { seed, identity, message, rng: None }
     }
 
+    /// The generator of the FSU before its first message.
+    pub(crate) fn first(&self) -> Self {
+        Self::new(self.seed, self.identity, 0)
+    }
+
+    /// What distinguishes the FSU and the run from others.
+    pub(crate) fn of_fsu(&self) -> u64 {
+        mix(self.seed ^ self.identity)
+    }
+
     /// The generator.
     #[inline]
     pub fn rng(&mut self) -> &mut Rng {

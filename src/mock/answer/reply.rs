@@ -3,7 +3,7 @@
 use super::examine::{Finding, error_reply, examine};
 use super::layouts;
 use super::random::{Dice, delay_ns};
-use super::rule::{matching, next_in_cycle, next_reply, set_registers};
+use super::rule::{matching_now, next_in_cycle, next_reply, set_registers};
 use super::turn::{Asked, Burst, Form, Turn};
 use crate::about::{self, About, What, told};
 use crate::faults::{self, Target};
@@ -152,7 +152,7 @@ pub(super) fn answer_command<'a>(
     let device = &*fsu.devices[device_number];
     turn.state.messages += 1;
     turn.scratch.about.command = told(command);
-    let Some((rule_number, rule)) = matching(device, command, &frame) else {
+    let Some((rule_number, rule)) = matching_now(turn, (device_number, device), command, &frame) else {
         turn.scratch.about = turn.scratch.about.drop(Reason::Unmatched);
         return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);
     };

@@ -1,28 +1,112 @@
 //! The rule of a command: finding it, its registers, and its next reply.
 
 use super::build::{Inputs, set_register, text};
+use super::calc::{self, Failed};
+use super::effects;
 use super::random::Dice;
 use super::turn::{Asked, Turn};
 use crate::state::DeviceState;
+use fsu_plan::model::calc::Calc;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::rule::{REGISTER_BYTES_MAX, Rule};
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::walk;
 
-/// The first rule of a command whose `when` fits.
+/// The first rule of a command whose `when` fits, as far as the request tells: a condition on something else holds.
 #[inline]
 pub fn matching<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> Option<(usize, &'a Rule)> {
-    let fits = |rule: &Rule| {
+    matching_by(device, command, frame, |calc| known(calc, frame.raw).unwrap_or(true))
+}
+
+/// The first rule of a command whose `when` fits, with what the device remembers now.
+#[inline]
+pub fn matching_now<'a>(
+    turn: &mut Turn<'_>,
+    (number, device): (usize, &'a Device),
+    command: usize,
+    frame: &Frame<'_>,
+) -> Option<(usize, &'a Rule)> {
+    matching_by(device, command, frame, |test| holds(turn, number, frame.raw, test))
+}
+
+/// The first rule of a command whose `when` fits; `holds` says whether a condition does.
+#[inline]
+fn matching_by<'a>(
+    device: &'a Device,
+    command: usize,
+    frame: &Frame<'_>,
+    mut holds: impl FnMut(&Calc) -> bool,
+) -> Option<(usize, &'a Rule)> {
+    let mut fits = |rule: &Rule| {
         rule.when.iter().all(|constant| inner::carries(constant, frame.raw))
-            && (rule.walked.is_empty() || walked(device, command, rule, frame))
+            && (!rule.asks_more
+                || (walked(device, command, rule, frame) && rule.test.as_ref().is_none_or(|test| holds(test))))
     };
     device.rules.get(command)?.iter().enumerate().find(|(_, rule)| fits(rule))
+}
+
+/// The rules that may answer a request, in order; and whether the last one does if none before it does. What the device remembers
+/// and the clock decide between them.
+pub fn candidates<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> (Vec<&'a Rule>, bool) {
+    let mut out = Vec::new();
+    let is_known = |rule: &Rule| rule.test.as_ref().is_none_or(|test| known(test, frame.raw).is_some());
+    let mut from = 0;
+    while let Some(rules) = device.rules.get(command).and_then(|rules| rules.get(from..)) {
+        let fits = |rule: &&Rule| {
+            rule.when.iter().all(|constant| inner::carries(constant, frame.raw))
+                && walked(device, command, rule, frame)
+                && rule.test.as_ref().is_none_or(|test| known(test, frame.raw).unwrap_or(true))
+        };
+        let Some((number, rule)) = rules.iter().enumerate().find(|(_, rule)| fits(rule)) else { break };
+        out.push(rule);
+        if is_known(rule) {
+            return (out, true);
+        }
+        from += number + 1;
+    }
+    (out, false)
+}
+
+/// Whether a condition holds for a request; `None`: something else decides that.
+#[cold]
+pub fn known(test: &Calc, request: &[u8]) -> Option<bool> {
+    match calc::test(test, request, None, &mut Vec::new()) {
+        Ok(holds) => Some(holds),
+        Err(Failed::Unknown) => None,
+        Err(_) => Some(false),
+    }
+}
+
+/// Whether a condition holds for a request of a device, now.
+#[cold]
+fn holds(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> bool {
+    let mut dice = turn.dice();
+    let Turn { fsu, state, scratch, moment, .. } = turn;
+    let seq = state.replies + 1;
+    let mut inputs = Inputs {
+        request,
+        state: Some(state),
+        device,
+        id_hex: &fsu.id_hex,
+        seq,
+        due: moment.now,
+        moment: Some(moment),
+        calendar: &mut scratch.calendar,
+        dice: &mut dice,
+    };
+    calc::test(test, request, Some(&mut inputs), &mut scratch.built.text).unwrap_or_else(|why| {
+        inputs.failed(why);
+        false
+    })
 }
 
 /// Whether the request has what a rule wants behind its first field of variable size.
 #[cold]
 fn walked(device: &Device, command: usize, rule: &Rule, frame: &Frame<'_>) -> bool {
+    if rule.walked.is_empty() {
+        return true;
+    }
     let walk = device.template.commands.get(command).and_then(|command| command.request_walk());
     walk.is_some_and(|walk| rule.walked.iter().all(|constant| walk::carries(walk, frame.raw, constant)))
 }
@@ -30,30 +114,44 @@ fn walked(device: &Device, command: usize, rule: &Rule, frame: &Frame<'_>) -> bo
 /// Executes the rule's `set`. Each entry sees the effect of the ones before it.
 #[inline]
 pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, dice: &mut Dice) {
-    let Turn { fsu, state, scratch, .. } = turn;
+    let Turn { fsu, state, scratch, moment, .. } = turn;
     let seq = state.replies + 1;
     let written = &mut scratch.built.text;
     for set in &rule.sets {
         written.clear();
-        let memory = &mut state.devices[asked.device];
         let mut inputs = Inputs {
             request: asked.request,
-            memory: Some(memory),
+            state: Some(state),
+            device: asked.device,
             id_hex: &fsu.id_hex,
             seq,
             due: asked.due,
+            moment: Some(moment),
             calendar: &mut scratch.calendar,
             dice,
         };
         text(&set.value, &mut inputs, written);
         cut_register(written);
-        set_register(memory, set.register, written);
+        if !set_register(&mut state.devices[asked.device], set.register, written) {
+            let mut inputs = Inputs {
+                request: asked.request,
+                state: Some(state),
+                device: asked.device,
+                id_hex: &fsu.id_hex,
+                seq,
+                due: asked.due,
+                moment: Some(moment),
+                calendar: &mut scratch.calendar,
+                dice,
+            };
+            effects::all(rule, &mut inputs, (written, &mut scratch.framed));
+        }
     }
 }
 
 /// Truncates a text that is too long for a register, between two characters.
 #[inline]
-fn cut_register(text: &mut Vec<u8>) {
+pub(super) fn cut_register(text: &mut Vec<u8>) {
     if text.len() > REGISTER_BYTES_MAX {
         let inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
         let end = (0..=REGISTER_BYTES_MAX).rev().find(|at| !inside(at)).unwrap_or(0);

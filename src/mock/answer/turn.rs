@@ -64,13 +64,16 @@ impl Turn<'_> {
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
     pub(crate) fn compose(&mut self, template: &Template, reply: &Reply, asked: Asked<'_>, dice: &mut Dice) {
-        let Self { fsu, state, scratch, .. } = self;
+        let Self { fsu, state, scratch, moment, .. } = self;
+        let seq = state.replies;
         let mut inputs = Inputs {
             request: asked.request,
-            memory: state.devices.get(asked.device),
+            state: Some(state),
+            device: asked.device,
             id_hex: &fsu.id_hex,
-            seq: state.replies,
+            seq,
             due: asked.due,
+            moment: Some(moment),
             calendar: &mut scratch.calendar,
             dice,
         };

@@ -1,6 +1,8 @@
 //! What the part of a reply from the first field of variable size on will be, for a request that is known.
 
 use super::{Form, Origin};
+use crate::answer::calc;
+use fsu_plan::model::calc::Shape;
 use fsu_plan::model::field::Offset;
 use fsu_plan::model::reply::{Expr, Part, Reply};
 use fsu_plan::model::template::Template;
@@ -134,6 +136,20 @@ fn known(expr: &Expr, request: &[u8]) -> Option<Vec<u8>> {
                 value::decode_into(slot, bytes?, &mut out);
             }
             Part::Walked(walked) => crate::answer::varying::notation(walked, request, &mut out),
+            Part::Calc(calc) if calc.is_of_request => {
+                if calc::append_known(calc, request, &mut out).is_err() {
+                    // Without a value the field has what stands for it.
+                    return Some(Vec::new());
+                }
+            }
+            Part::Calc(calc) => {
+                let size = calc::number(calc.size.as_ref()?, request, None, &mut Vec::new()).ok();
+                let Some(size) = size.and_then(|size| usize::try_from(size.whole().ok()?).ok()) else {
+                    return Some(Vec::new());
+                };
+                let digits = if calc.shape == Shape::Raw { 1 } else { 2 };
+                out.extend(std::iter::repeat_n(b'0', digits * size));
+            }
             _ => return None,
         }
     }

@@ -13,7 +13,7 @@ use crate::answer::build::is_refusal;
 use crate::answer::examine::{Finding, examine};
 use crate::answer::random::{Dice, delay_ns};
 use crate::answer::reply::{Answered, BURST_SEED, Verdict, answer};
-use crate::answer::rule::matching;
+use crate::answer::rule::matching_now;
 use crate::answer::turn::{Asked, Form, Scratch, Turn};
 use crate::faults::{self, Target};
 use crate::seal::seal;
@@ -207,7 +207,9 @@ impl Served<'_> {
         let fsu = turn.fsu;
         let device = &*fsu.devices[self.key.device];
         // A rule for the demand decides whether it is met, and when.
-        let rule = demand.command.and_then(|command| matching(device, command, &self.frame)).map(|(number, rule)| {
+        let of = (self.key.device, device);
+        let matched = demand.command.and_then(|command| matching_now(turn, of, command, &self.frame));
+        let rule = matched.map(|(number, rule)| {
             turn.scratch.about.rule = told(number);
             rule
         });

@@ -48,6 +48,9 @@ fn carry_device(old: &DeviceState, was: &Device, is: &Device, memory: &mut Devic
             text.clone_from(kept);
         }
     }
+    if let Some((kept, before)) = memory.kept.as_mut().zip(old.kept.as_ref()) {
+        kept.carry(before);
+    }
     if is.cycles == 0 || was.cycles == 0 {
         return;
     }
@@ -107,7 +110,8 @@ mod tests {
         };
         let mut state = FsuState::new(&was);
         (state.messages, state.replies, state.counters.received) = (7, 5, 9);
-        state.devices = memory(old).into_iter().map(|(cycles, registers)| DeviceState { cycles, registers }).collect();
+        state.devices =
+            memory(old).into_iter().map(|(cycles, registers)| DeviceState { cycles, registers, kept: None }).collect();
         let state = carry(state, &was, &is);
         assert_eq!((state.messages, state.replies, state.counters.received), (7, 5, 9));
         let got: Box<[_]> = state.devices.into_iter().map(|one| (one.cycles, one.registers)).collect();

@@ -2,6 +2,7 @@
 
 pub mod carry;
 pub mod identity;
+pub mod kept;
 pub mod progress;
 mod shares;
 pub mod transfers;
@@ -13,6 +14,7 @@ use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::ErrorReply;
 use fsu_plan::wire::reason::Reason;
 use identity::identity;
+use kept::DeviceKept;
 use transfers::MaybeTransfers;
 
 fsu_plan::counters! {
@@ -82,6 +84,14 @@ fsu_plan::counters! {
         log_records_lost: u64 = JSON_ONLY,
         /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
         value_misfits: u64 = JSON_ONLY,
+        /// Expressions without a value: a result of more than 64 bits, a division by zero, a text that is no number, out of an
+        /// area. The field, register or memory kept what it had; a rule with such a condition did not match.
+        expression_failures: u64 = sentence("expression had no value", "expressions had no value"),
+        /// Entries that a full keyed register dropped, the oldest first.
+        entries_dropped: u64 = sentence(
+            "entry was dropped: its keyed register was full (entries_max)",
+            "entries were dropped: their keyed register was full (entries_max)"
+        ),
         /// Datagrams that the kernel lost because the FSU's socket had no room: they never reached the FSU.
         kernel_drops: u64 = sentence(
             "datagram was lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)",
@@ -134,6 +144,8 @@ pub struct DeviceState {
     pub cycles: Box<[u32]>,
     /// The registers' texts; empty before they are set.
     pub registers: Box<[Vec<u8>]>,
+    /// Memory areas, keyed registers, counters and parameters; `None`: there are none.
+    pub kept: Option<Box<DeviceKept>>,
 }
 
 /// What one FSU remembers. The fields that every request touches come first, as in [`Counters`].
@@ -165,6 +177,7 @@ impl FsuState {
                 .map(|device| DeviceState {
                     cycles: vec![0; device.cycles as usize].into(),
                     registers: vec![Vec::new(); device.registers.len()].into(),
+                    kept: DeviceKept::new(device, &fsu.params),
                 })
                 .collect(),
             identity: identity(fsu),

@@ -3,7 +3,9 @@
 use super::effect;
 use super::faults::{self, Level, Limited};
 use super::field;
+use super::kept::Params;
 use super::layouts::Family;
+use super::memory;
 use super::payload::Payloads;
 use super::rule_files::RuleFiles;
 use super::rules::{self, RulesOf};
@@ -28,6 +30,8 @@ pub const DEVICES_MAX: usize = 256;
 /// What was compiled so far, by file.
 pub struct Devices {
     vendors: RawVendors,
+    /// The parameters that expressions read.
+    pub(super) params: Params,
     /// By name: the number of the entry.
     vendor_numbers: HashMap<String, usize>,
     templates: HashMap<PathBuf, Option<Arc<TemplateDraft>>>,
@@ -69,6 +73,7 @@ impl Devices {
             names.filter_map(|(number, at)| Some((at.vendor.as_ref()?.value.clone(), number))).collect();
         Self {
             vendors,
+            params: Params::default(),
             vendor_numbers,
             templates: HashMap::new(),
             rule_files: RuleFiles::default(),
@@ -264,7 +269,8 @@ impl Devices {
             id_digits: id.len(),
             faults: own_faults.as_ref(),
         };
-        let rules = rules::rules(&mut loader.diags, &of, &mut self.limited);
+        let kept = memory::kept(&mut loader.diags, raw, &self.params);
+        let rules = rules::rules(&mut loader.diags, &of, kept, &mut self.limited);
         drop(files);
         loader.diags.budget.release(read.saturating_sub(before).saturating_sub(texts.saturating_sub(kept_before)));
         if draft.wrong {
@@ -273,7 +279,7 @@ impl Devices {
         self.rule_files.unanswered(&draft, &rules.unanswered);
         let all = Family::new(&draft).plan();
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
-        let (cycles, registers) = (rules.cycles, rules.registers);
+        let (cycles, registers, keeps) = (rules.cycles, rules.registers, rules.keeps);
         let name = |number: usize| match all.get(number).filter(|_| number > 0) {
             Some(layout) => format!("{vendor}/{}", layout.name).into(),
             None => vendor.into(),
@@ -287,6 +293,7 @@ impl Devices {
             rules,
             cycles,
             registers: registers.clone(),
+            keeps: keeps.clone(),
             profiles: Profiled::new(),
             layouts: Layouts { all: all.clone(), own: number as u16, home: None },
         };
@@ -302,7 +309,7 @@ impl Devices {
 fn forget_values(diags: &mut Diags, mark: Mark) {
     for diag in diags.take_since(mark) {
         let steps = diags.steps(&diag);
-        if !steps.iter().skip(1).any(|step| matches!(step.as_str(), "data" | "cycle" | "when" | "set")) {
+        if !steps.iter().skip(1).any(|step| matches!(step.as_str(), "data" | "cycle" | "when" | "set" | "store")) {
             diags.add(diag);
         }
     }

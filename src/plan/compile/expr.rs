@@ -1,14 +1,17 @@
 //! The language of values: `#{field}#` and `${function(arguments)}$` in the middle of text (spec templates.md, Rules).
 
+use super::calc::{self, CalcError, Called, Parsed};
 use super::datetime::{self, FormatError};
+use super::kept::Kept;
 use crate::config::near;
 use crate::config::steps::step;
 use crate::model::field::{Offset, Slot};
 use crate::model::reply::{Expr, Number, Part, TimeItem};
-use crate::model::walk::Walked;
+use crate::model::walk::{Walk, Walked};
 use crate::wire::value::notation_bytes_max;
 use crate::words;
 use crate::words::names;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why a value is wrong; what would be right is in brackets.
@@ -48,7 +51,7 @@ pub enum ExprError {
         place: Box<str>,
     },
     /// The name of a register depends on the request.
-    #[error("{0}; `reg(cards[#{{card}}#])` is not available")]
+    #[error("{0}; `name[#{{field}}#]` is an entry of a keyed register")]
     RegisterName(Box<Self>),
     /// A function has other arguments.
     #[error("{function}() takes {takes}, found `{found}`")]
@@ -80,6 +83,9 @@ pub enum ExprError {
         /// [`nearest`].
         near: String,
     },
+    /// An expression.
+    #[error(transparent)]
+    Calc(#[from] CalcError),
     /// The format of `datetime()`.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -131,6 +137,22 @@ pub trait Scope {
     fn index(&self) -> Option<usize> {
         None
     }
+    /// The request's part behind a field of variable size.
+    fn walk(&self) -> Option<Arc<Walk>> {
+        None
+    }
+    /// What else the device remembers.
+    fn kept(&self) -> Option<&Kept> {
+        None
+    }
+    /// Whether a register keeps nothing but hex digits.
+    fn register_is_bytes(&self, _number: u32) -> bool {
+        false
+    }
+    /// Whether a value may be drawn or counted here.
+    fn may_draw(&self) -> bool {
+        true
+    }
 }
 
 /// Does this text need an [`Expr`]?
@@ -157,16 +179,12 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, ExprError> {
             if tail[..end].trim().is_empty() {
                 return Err(ExprError::NamelessField(tail[..end].into()));
             }
-            let name = tail[..end].trim();
-            if let Some(walked) = scope.walked(name) {
-                parts.push(Part::Walked(Box::new(walked)));
-            } else if let Some((at, slot)) = scope.field(name)? {
-                parts.push(Part::Field { at, slot });
-            }
+            parts.extend(field(tail[..end].trim(), scope)?);
             rest = &tail[end + 2..];
         } else {
-            let (call, end) = call(tail)?;
-            parts.push(function(&call, scope)?);
+            let before = text.len() - tail.len();
+            let (part, end) = braced(tail, || text.get(..before).map_or(0, |text| text.chars().count()), scope)?;
+            parts.extend(part);
             rest = &tail[end..];
             // The closing `$` may be missing; one that opens the next function is not it.
             rest = rest.strip_prefix('$').filter(|_| !rest.starts_with("${")).unwrap_or(rest);
@@ -174,6 +192,42 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, ExprError> {
     }
     let bytes_max = parts.iter().map(|part| part_bytes_max(part, scope)).sum();
     Ok(Expr { parts: parts.into(), bytes_max })
+}
+
+/// A field of the request; `None`: another entry of the same key has it.
+fn field(name: &str, scope: &dyn Scope) -> Result<Option<Part>, ExprError> {
+    if let Some(walked) = scope.walked(name) {
+        return Ok(Some(Part::Walked(Box::new(walked))));
+    }
+    Ok(scope.field(name)?.map(|(at, slot)| Part::Field { at, slot }))
+}
+
+/// What follows `${`: one of the functions that stand alone, else an expression. Also where that ends.
+fn braced(tail: &str, before: impl Fn() -> usize, scope: &dyn Scope) -> Result<(Option<Part>, usize), ExprError> {
+    let alone = call(tail);
+    let wrong = match &alone {
+        Ok((called, end)) if called.is_alone() => match function(called, scope) {
+            Ok(part) => return Ok((Some(part), *end)),
+            Err(wrong) => Some(wrong),
+        },
+        _ => None,
+    };
+    match calc::braced(tail, before(), scope) {
+        Ok((Parsed::Field(name), end)) => match field(&name, scope) {
+            Ok(part) => Ok((part, end)),
+            Err(error) => Err(wrong.unwrap_or(error)),
+        },
+        Ok((Parsed::Calc(calc), end)) => Ok((Some(Part::Calc(calc)), end)),
+        Err(error) => match (wrong, alone) {
+            // What was right before there were expressions is reported as before.
+            (Some(wrong), Ok((called, _))) if called.is_plain() => Err(wrong),
+            (None, Ok((called, end))) if !called.is_keyed() && Function::from_name(called.name).is_some() => {
+                function(&called, scope).map(|part| (Some(part), end)).map_err(|_| error.into())
+            }
+            (None, Err(unclosed)) if !tail.contains('}') => Err(unclosed),
+            _ => Err(error.into()),
+        },
+    }
 }
 
 /// Where the next value begins.
@@ -191,6 +245,7 @@ pub fn memory(expr: &Expr) -> usize {
         Part::Choice(choices) => choices.iter().map(|choice| size_of_val(choice) + choice.len() + CHOICE_BYTES).sum(),
         Part::Datetime(items) => size_of_val(&**items),
         Part::Walked(walked) => size_of_val(&**walked),
+        Part::Calc(calc) => calc::memory(calc),
         _ => 0,
     };
     expr.parts.iter().map(|one| size_of::<Part>() + part(one)).sum()
@@ -226,6 +281,41 @@ words! {
 struct Call<'t> {
     name: &'t str,
     arguments: &'t str,
+}
+
+impl Call<'_> {
+    /// Whether it is one call and nothing else: the parentheses of its arguments are pairs.
+    fn is_alone(&self) -> bool {
+        let (mut depth, mut quote) = (0_i32, None);
+        for c in self.arguments.chars() {
+            match (quote, c) {
+                (Some(open), _) if open == c => quote = None,
+                (Some(_), _) => {}
+                (None, '"' | '\'') => quote = Some(c),
+                (None, '(') => depth += 1,
+                (None, ')') => depth -= 1,
+                _ => {}
+            }
+            if depth < 0 {
+                return false;
+            }
+        }
+        let is_call = (!self.name.is_empty() || self.arguments.is_empty()) && !self.is_keyed();
+        is_call && self.name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '{' | '#'))
+    }
+
+    /// `reg(name[key])` is an expression.
+    fn is_keyed(&self) -> bool {
+        self.name == Function::Reg.name() && self.arguments.contains('[')
+    }
+
+    /// Whether its arguments are no expressions.
+    fn is_plain(&self) -> bool {
+        let is_new = Called::from_name(self.name).is_some() && Function::from_name(self.name).is_none();
+        let computes = self.name == Function::Rand.name() && self.arguments.contains("#{");
+        let has_default = self.name == Function::Reg.name() && self.arguments.contains(',');
+        !is_new && !computes && !has_default
+    }
 }
 
 /// Takes what follows `${` apart, up to the closing brace; also where that ends.
@@ -318,7 +408,7 @@ fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, ExprError> {
         if name.is_empty() {
             return Err(ExprError::NamelessFunction);
         }
-        let near = nearest(name, names::<Function>().into_iter());
+        let near = nearest(name, names::<Called>().into_iter());
         return Err(ExprError::UnknownFunction { name: name.into(), near });
     };
     match called {
@@ -391,6 +481,7 @@ fn part_bytes_max(part: &Part, scope: &dyn Scope) -> usize {
         Part::Literal(text) => text.len(),
         Part::Field { slot, .. } => notation_bytes_max(slot),
         Part::Walked(walked) => notation_bytes_max(&walked.slot),
+        Part::Calc(calc) => calc.bytes_max,
         Part::Number { number, digits } => decimal_digits(*number).max(usize::from(*digits)),
         Part::Packed(_) => 4,
         Part::Hex(_) => 16,

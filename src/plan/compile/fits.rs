@@ -105,6 +105,10 @@ pub(super) enum FitError {
 /// any FSU may be meant.
 pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
     let len = slot.len;
+    if expr.parts.iter().any(|part| matches!(part, Part::Calc(_))) {
+        // What an expression gives is known only with its request.
+        return if slot.kind.notation() == Notation::Digits { fits_digits(expr, slot) } else { Ok(()) };
+    }
     match slot.kind.notation() {
         Notation::Digits => {
             fits_digits(expr, slot)?;
@@ -449,7 +453,7 @@ fn part_texts(part: &Part, id_digits: usize) -> Vec<String> {
             vec![range(slot.kind.plain(), slot.len).1.to_string()]
         }
         Part::Field { slot, .. } if is_decimal(slot) => vec!["9".repeat(slot.digits())],
-        Part::Field { .. } | Part::Walked(_) | Part::FsuId | Part::Register(_) => Vec::new(),
+        Part::Field { .. } | Part::Walked(_) | Part::FsuId | Part::Register(_) | Part::Calc(_) => Vec::new(),
     }
 }
 

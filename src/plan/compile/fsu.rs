@@ -7,6 +7,7 @@ use super::faults::{self, FleetFaults, Level};
 use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
 use super::number::{milliseconds, whole};
+use super::params;
 use crate::config::at::{At, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
@@ -107,7 +108,15 @@ impl<'f> Fsus<'f> {
                 check_templates(&mut loader.diags, raw.pos, one.transport, &compiled);
             }
             devices.serves(&compiled, one.transport);
-            let fsu = self.fsu(&entry, one, compiled);
+            let place = (raw.params.as_ref(), dir.pos);
+            let Ok(params) = params::params(&mut loader.diags, place, number, &compiled, &devices.params) else {
+                return;
+            };
+            let remembers: usize = compiled.iter().map(|device| device.keeps.bytes_max()).sum();
+            if !loader.diags.charge(entry.count_pos(), remembers, "the memory of an FSU's devices") {
+                return;
+            }
+            let fsu = self.fsu(&entry, one, (compiled, params));
             self.all.push(fsu);
         }
     }
@@ -125,7 +134,7 @@ impl<'f> Fsus<'f> {
         false
     }
 
-    fn fsu(&mut self, entry: &Entry<'_>, one: One, devices: SharedDevices) -> Fsu {
+    fn fsu(&mut self, entry: &Entry<'_>, one: One, (devices, params): (SharedDevices, Arc<[Box<str>]>)) -> Fsu {
         let raw = entry.raw;
         let on = |at: &Option<At<bool>>| at.as_ref().is_some_and(|at| at.value);
         let faults = self.faults.of(&one.name, one.transport, entry.faults.as_ref(), &devices);
@@ -143,6 +152,7 @@ impl<'f> Fsus<'f> {
             limits: entry.limits,
             allow: entry.allow.clone(),
             devices,
+            params,
             faults,
         }
     }

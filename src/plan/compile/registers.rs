@@ -1,16 +1,20 @@
 //! Registers of a device: which there are, and how long they may become.
 
+use super::calc;
 use super::expr;
 use super::fields::Requests;
+use super::kept::Kept;
 use super::layouts::Family;
 use super::scope::{CommandScope, Key, NEVER_SET, Registers, fields_of, is_comment};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawRules;
 use crate::config::steps::step;
-use crate::model::reply::Part;
+use crate::model::field::Kind;
+use crate::model::kept::KEY_BYTES_MAX;
+use crate::model::reply::{Expr, Part};
 use crate::model::rule::{REGISTER_BYTES_MAX, Register};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 /// All registers that any rule sets, with their longest text.
@@ -18,17 +22,22 @@ pub(super) fn registers<'a>(
     diags: &mut Diags,
     family: Family<'a>,
     requests: &[Requests<'a>],
-    files: &[(PathBuf, At<RawRules>)],
+    (files, kept): (&[(PathBuf, At<RawRules>)], Kept),
     id_digits: usize,
 ) -> Registers {
-    let mut registers = Registers { id_digits, ..Registers::default() };
+    let mut registers = Registers { id_digits, kept, ..Registers::default() };
     let mut keys: Vec<(usize, Vec<usize>)> = Vec::new();
     let mut sets: Vec<Set<'_>> = Vec::new();
+    let mut entries: Vec<KeyedSet<'_>> = Vec::new();
     for (_, file) in files {
         for (key, list) in &file.value.0.0 {
             let (layout, numbers) = family.commands(&key.value);
             for (name, value) in list.0.iter().filter_map(|raw| raw.set.as_ref()).flat_map(fields_of) {
                 if is_comment(&name.value) {
+                    continue;
+                }
+                if let Some(keyed) = keyed_name(&name.value) {
+                    entries.push((registers.kept.declare(keyed), keys.len(), numbers.clone(), value));
                     continue;
                 }
                 if let Err(wrong) = expr::register_name(&name.value) {
@@ -55,11 +64,62 @@ pub(super) fn registers<'a>(
     let sources: Vec<Source> = sets.iter().filter_map(|set| source(&of[set.key], set, &registers)).collect();
     lengthen(&sources, &mut registers.all);
     for Set { value, .. } in &sets {
-        if set_text(&value.value).is_none() {
+        if set_text(&value.value).is_none() && value.value != Json::Null {
             diags.error(value.pos, "a register keeps a text or a number");
         }
     }
+    let all = |register: u32| sources.iter().filter(move |source| source.register == register);
+    let numbers = 0..registers.all.len() as u32;
+    let bytes =
+        numbers.filter(|&register| all(register).next().is_some() && all(register).all(|source| source.is_bytes));
+    registers.bytes = bytes.collect();
+    registers.open = sources.iter().filter(|source| source.is_open).map(|source| source.register).collect();
+    keyed(diags, &of, &entries, &registers);
     registers
+}
+
+/// One place where an entry of a keyed register is set: the register, the key of the rule file, its commands, the value.
+type KeyedSet<'r> = (u16, usize, Vec<usize>, &'r At<Json>);
+
+/// Which keyed registers keep nothing but hex digits, and how long their entries may become.
+fn keyed(diags: &mut Diags, of: &[Key<'_, '_>], entries: &[KeyedSet<'_>], registers: &Registers) {
+    let mut bytes: HashMap<u16, bool> = HashMap::new();
+    for (register, key, numbers, value) in entries {
+        if value.value == Json::Null {
+            continue;
+        }
+        if set_text(&value.value).is_none() {
+            diags.error(value.pos, "a register keeps a text or a number (null takes an entry out)");
+            continue;
+        }
+        for &number in numbers {
+            let set = Set { register: 0, key: *key, number, value };
+            let Some(source) = source(&of[*key], &set, registers) else { continue };
+            let read: usize = source.reads.iter().map(|&read| registers.all[read as usize].bytes_max).sum();
+            registers.kept.lengthen(*register, (KEY_BYTES_MAX + source.bytes + read).min(REGISTER_BYTES_MAX));
+            *bytes.entry(*register).or_insert(true) &= source.is_bytes;
+        }
+    }
+    for (register, is_bytes) in bytes {
+        registers.kept.set_bytes(register, is_bytes);
+    }
+}
+
+/// The name in `name[key]`.
+pub(super) fn keyed_name(name: &str) -> Option<&str> {
+    let (register, key) = name.trim().split_once('[')?;
+    key.ends_with(']').then(|| register.trim())
+}
+
+/// Whether a value is nothing but hex digits of bytes.
+fn is_bytes(expr: &Expr) -> bool {
+    let is = |part: &Part| match part {
+        Part::Field { slot, .. } => slot.kind == Kind::Hex,
+        Part::Walked(walked) => walked.slot.kind == Kind::Hex,
+        Part::Calc(calc) => calc::is_bytes(calc),
+        _ => false,
+    };
+    !expr.parts.is_empty() && expr.parts.iter().all(is)
 }
 
 /// One place where a register is set, for one command.
@@ -79,6 +139,10 @@ struct Source {
     register: u32,
     bytes: usize,
     reads: Vec<u32>,
+    /// It is nothing but hex digits.
+    is_bytes: bool,
+    /// It has a number that an expression gives, of few digits as a rule.
+    is_open: bool,
 }
 
 /// `None`: the value is wrong, which is reported when the rule is compiled.
@@ -90,11 +154,17 @@ fn source(key: &Key<'_, '_>, set: &Set<'_>, registers: &Registers) -> Option<Sou
     registers.read.borrow_mut().clear();
     registers.unset.borrow_mut().clear();
     let expr = parsed.ok()?;
-    let reads = expr.parts.iter().filter_map(|part| match part {
-        Part::Register(number) if *number != NEVER_SET => Some(*number),
-        _ => None,
-    });
-    Some(Source { register: set.register, bytes: expr.bytes_max, reads: reads.collect() })
+    let mut reads: Vec<u32> = Vec::new();
+    for part in &expr.parts {
+        match part {
+            Part::Register(number) => reads.push(*number),
+            Part::Calc(calc) if !calc::is_number(calc) => reads.extend(calc::registers(calc)),
+            _ => {}
+        }
+    }
+    let is_open = expr.parts.iter().any(|part| matches!(part, Part::Calc(calc) if calc::is_number(calc)));
+    reads.retain(|number| *number != NEVER_SET);
+    Some(Source { register: set.register, bytes: expr.bytes_max, is_bytes: is_bytes(&expr), is_open, reads })
 }
 
 /// Says how long registers may become: a text set from others is as long as all of them. One that is, by whatever way, set

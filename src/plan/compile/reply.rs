@@ -1,6 +1,7 @@
 //! Builds a [`Reply`]: every byte that can be known now is written now, the rest becomes patches.
 
 use super::adapt::adapt;
+use super::calc;
 use super::expr::{self, ExprError, Scope, is_dynamic};
 use super::field::{Area, constant, encode, outside, split_name, text};
 use super::fields::{FieldList, ResponseField, Values};
@@ -447,7 +448,13 @@ fn put(diags: &mut Diags, scope: &dyn Scope, place: Target<'_>, json: &At<Json>,
     match expr::parse(&text, scope) {
         Err(wrong) => diags.error(json.pos, wrong),
         Ok(expr) => {
-            let expr = adapt(expr, slot);
+            let expr = adapt(calc::fitted(expr, slot), slot);
+            if let Some(plain) = walk::value::literal(&expr) {
+                if let Some(bytes) = encode(diags, slot, &plain, json.pos) {
+                    draft.frame[span].copy_from_slice(&bytes);
+                }
+                return;
+            }
             if let Err(wrong) = fits(&expr, slot, scope.id_digits()) {
                 diags.error(json.pos, format!("`{}` {wrong}", shown(&text)));
                 return;

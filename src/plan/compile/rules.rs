@@ -1,14 +1,16 @@
 //! Rule files to the rules of one device.
 
 use super::effect;
-use super::expr::{self, is_dynamic, nearest};
+use super::effects::{self, Effects};
+use super::expr::{is_dynamic, nearest};
 use super::faults::{self, Level, Limited};
 use super::field::{self, Area, outside, split_name};
 use super::fields::{Requests, Values};
+use super::kept::Kept;
 use super::key::key_digits;
 use super::layouts::{self, Family};
 use super::payload::ByPlace;
-use super::registers::{registers, set_text};
+use super::registers::registers;
 use super::reply::{self, Sources, header_lookup};
 use super::scope::{CommandScope, Key, Registers, fields_of, is_comment};
 use super::sequence::{self, Burst};
@@ -20,8 +22,9 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
 use crate::model::fault::FaultSet;
 use crate::model::field::{Computed, Constant};
-use crate::model::reply::{Expr, Part, Payload, Reply};
-use crate::model::rule::{DELAY_MS_MAX, Delay, Register, Rule, SetRegister};
+use crate::model::kept::Keeps;
+use crate::model::reply::{Payload, Reply};
+use crate::model::rule::{DELAY_MS_MAX, Delay, EFFECTS, Register, Rule};
 use crate::model::template::{Command, Template};
 use crate::model::walk::WalkedConstant;
 use std::collections::HashMap;
@@ -36,6 +39,8 @@ pub struct DeviceRules {
     pub cycles: u32,
     /// By number.
     pub registers: Box<[Register]>,
+    /// What else the device remembers.
+    pub keeps: Arc<Keeps>,
     /// By layout, the commands that no rule file names, and that ask for an answer of a rule.
     pub unanswered: Vec<Vec<usize>>,
 }
@@ -55,10 +60,10 @@ pub struct RulesOf<'a> {
 }
 
 /// Compiles the rule files of one device. `limited` gets the fault keys that not every transport can do.
-pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) -> DeviceRules {
+pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, kept: Kept, limited: &mut Vec<Limited>) -> DeviceRules {
     let family = Family::new(of.draft);
     let requests = family.requests();
-    let registers = registers(diags, family, &requests, of.files, of.id_digits);
+    let registers = registers(diags, family, &requests, (of.files, kept), of.id_digits);
     let each = |draft: &TemplateDraft| draft.commands.iter().map(|_| Vec::new()).collect();
     let all = family.drafts().map(each).collect();
     let mut compiler = Compiler {
@@ -76,13 +81,14 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) ->
     let Compiler { cycles, named, mut rules, .. } = compiler;
     for list in rules.iter_mut().flatten() {
         // Rules of later files behind an unconditional one are never reached.
-        if let Some(end) = list.iter().position(|rule| rule.when.is_empty() && rule.walked.is_empty()) {
+        if let Some(end) = list.iter().position(|rule| rule.when.is_empty() && !rule.asks_more) {
             list.truncate(end + 1);
         }
         // Registers that nothing reads are not kept.
         for rule in list {
             let sets = std::mem::take(&mut rule.sets).into_vec();
-            rule.sets = sets.into_iter().filter(|set| registers.read.borrow().contains(&set.register)).collect();
+            let is_read = |register: &u32| *register == EFFECTS || registers.read.borrow().contains(register);
+            rule.sets = sets.into_iter().filter(|set| is_read(&set.register)).collect();
         }
     }
     let silent = |(draft, named): (&TemplateDraft, &Vec<bool>)| {
@@ -97,6 +103,7 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) ->
         rules: rules.into_iter().map(boxed).collect(),
         cycles,
         registers: registers.all.into(),
+        keeps: Arc::new(registers.kept.keeps()),
     }
 }
 
@@ -147,7 +154,7 @@ impl Compiler<'_> {
                 if ended {
                     diags.warn(raw.pos, "never reached: the rule before it has no `when`");
                 }
-                ended |= raw.when.as_ref().is_none_or(|when| fields_of(when).next().is_none());
+                ended |= raw.when.as_ref().is_none_or(|when| when.test.is_none() && fields_of(when).next().is_none());
                 effect::rule(diags, raw, &draft.plan);
                 let faults = rule_faults(diags, raw, self.of.faults, limited);
                 self.rule(diags, &of, raw, faults);
@@ -185,9 +192,15 @@ impl Compiler<'_> {
             }
             let scope = CommandScope { key, number, registers: self.registers };
             let replies = replies(diags, &scope, &written);
+            let walked = when_walked(diags, &draft.plan.commands[number], raw);
+            let test = effects::test(diags, raw, &scope);
+            let Effects { sets, effects } = effects::effects(diags, raw, &scope);
             self.rules[key.family.1][number].push(Rule {
                 when,
-                walked: when_walked(diags, &draft.plan.commands[number], raw),
+                asks_more: !walked.is_empty() || test.is_some(),
+                walked,
+                test,
+                effects,
                 timeout: raw.timeout.as_ref().is_some_and(|timeout| timeout.value),
                 delay,
                 cycle,
@@ -196,7 +209,7 @@ impl Compiler<'_> {
                 frames: sequence::frames(key, raw, number),
                 faults: faults.map(Box::new),
                 replies,
-                sets: sets(diags, raw, &scope),
+                sets,
                 origin: origin.as_str().into(),
             });
         }
@@ -328,27 +341,6 @@ fn rule_faults(
     (!set.is_empty()).then_some(set)
 }
 
-fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_, '_, '_>) -> Box<[SetRegister]> {
-    let mut out = Vec::new();
-    for (name, value) in raw.set.iter().flat_map(fields_of) {
-        let register = scope.registers.numbers.get(&name.value).copied();
-        let (Some(register), Some(text)) = (register, set_text(&value.value)) else { continue };
-        let parsed = if text.is_empty() {
-            Ok(Expr { parts: Box::new([Part::Literal("".into())]), bytes_max: 0 })
-        } else {
-            expr::parse(&text, scope)
-        };
-        match parsed {
-            Ok(value) => {
-                diags.charge(name.pos, size_of::<SetRegister>() + expr::memory(&value), "a register that is set");
-                out.push(SetRegister { register, value });
-            }
-            Err(wrong) => diags.error(value.pos, wrong),
-        }
-    }
-    out.into()
-}
-
 /// A name in `data` must be a reply field of one of the commands, or a header field that can be set.
 fn check_name(diags: &mut Diags, key: &Key<'_, '_>, name: &At<String>, value: &At<Json>) {
     let (area, plain) = split_name(&name.value);
@@ -389,7 +381,7 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
     let requests = || numbers.iter().flat_map(|&number| draft.plan.commands[number].request.iter().flatten());
     let is_data = |plain: &str| key.asks(plain);
     field::check_once(diags, &draft.plan, raw.when.as_ref().map(|when| when.0.as_slice()).unwrap_or_default(), is_data);
-    for (name, value) in raw.when.iter().flat_map(fields_of) {
+    for (name, value) in raw.when.iter().flat_map(|when| fields_of(when)) {
         let (area, plain) = split_name(&name.value);
         if matches!(&value.value, Json::Str(text) if is_dynamic(text)) {
             diags.error(value.pos, "`when` compares with constants, not with functions");
@@ -449,7 +441,7 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
 /// `when` of elements behind a field of variable size.
 fn when_walked(diags: &mut Diags, command: &Command, raw: &At<RawRule>) -> Box<[WalkedConstant]> {
     let Some(walk) = command.request_walk() else { return Box::default() };
-    let named = raw.when.iter().flat_map(fields_of);
+    let named = raw.when.iter().flat_map(|when| fields_of(when));
     let walked = named.filter(|(name, _)| split_name(&name.value).0 == Area::Plain);
     let mut out = Vec::new();
     for (name, value) in walked {

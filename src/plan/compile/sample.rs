@@ -1,6 +1,7 @@
 //! A request as the template writes it, for clients: constants, defaults, key and lengths.
 
 use super::adapt::adapt;
+use super::calc;
 use super::command::CommandDraft;
 use super::expr::{self, ExprError, Scope};
 use super::fields::{DataList, ResponseField};
@@ -181,7 +182,7 @@ pub fn function(diags: &mut Diags, slot: &Slot, value: &At<Json>) -> Option<Opti
         return None;
     }
     let expr = match expr::parse(text, &NoRequest) {
-        Ok(expr) => expr,
+        Ok(expr) => calc::fitted(expr, slot),
         Err(wrong) => {
             diags.error(value.pos, wrong);
             return Some(None);

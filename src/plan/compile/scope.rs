@@ -3,6 +3,7 @@
 use super::expr::{ExprError, Scope, nearest};
 use super::field::{Area, split_name};
 use super::fields::{Requests, ResponseField};
+use super::kept::Kept;
 use super::key::{key_digits, spelled};
 use super::layouts::Family;
 use super::reply::header_lookup;
@@ -11,9 +12,10 @@ use crate::config::at::{At, Json, Map};
 use crate::config::steps::step;
 use crate::model::field::{Offset, Slot};
 use crate::model::rule::Register;
-use crate::model::walk::Walked;
+use crate::model::walk::{Walk, Walked};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// The registers of a device.
 #[derive(Default)]
@@ -26,6 +28,12 @@ pub(super) struct Registers {
     pub(super) id_digits: usize,
     /// Names that are read and that no rule of this device sets; reported once per rule.
     pub(super) unset: RefCell<BTreeSet<String>>,
+    /// Those that may keep a number that an expression gives: how long it becomes is not known.
+    pub(super) open: HashSet<u32>,
+    /// Those that keep nothing but hex digits.
+    pub(super) bytes: HashSet<u32>,
+    /// What else the device remembers.
+    pub(super) kept: Kept,
 }
 
 /// The number of a register that no rule sets: always empty.
@@ -157,11 +165,26 @@ impl Scope for CommandScope<'_, '_, '_> {
     }
 
     fn register_bytes_max(&self, number: u32) -> usize {
+        if self.registers.open.contains(&number) {
+            return 1;
+        }
         self.registers.all.get(number as usize).map_or(0, |register| register.bytes_max)
     }
 
     fn id_digits(&self) -> usize {
         self.registers.id_digits
+    }
+
+    fn walk(&self) -> Option<Arc<Walk>> {
+        self.key.draft.plan.commands[self.number].request_walk().cloned()
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        Some(&self.registers.kept)
+    }
+
+    fn register_is_bytes(&self, number: u32) -> bool {
+        self.registers.bytes.contains(&number)
     }
 }
 

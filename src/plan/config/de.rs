@@ -9,7 +9,7 @@ use super::algorithm::ALGORITHM;
 use super::at::{AT, At, MAP, ONE_OR_MANY, Pos};
 use super::budget::{ALLOCATION_BYTES, Budget};
 use super::diag::{DIAGS_MAX, Diag, Place, Severity};
-use super::extent::{EXTENT, REST};
+use super::extent::{EXTENT, REST, WHEN};
 use super::near;
 use super::node::{Content, Tree};
 use super::steps::step;
@@ -294,6 +294,10 @@ impl<'de> de::Deserializer<'de> for De<'_> {
             ALGORITHM => match self.content() {
                 Content::Obj(_) => self.place(visitor.visit_newtype_struct(self)),
                 _ => self.deserialize_str(visitor),
+            },
+            WHEN => match self.content() {
+                Content::Str(_) => self.deserialize_str(visitor),
+                _ => self.place(visitor.visit_newtype_struct(self)),
             },
             ONE_OR_MANY => match self.content() {
                 Content::Arr(_) => self.deserialize_seq(visitor),

@@ -1,11 +1,12 @@
 //! How long something is: a number, an earlier field, or the rest.
 
-use super::at::At;
+use super::at::{At, Json, Map};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 /// The name by which `de` recognises [`RawExtent`].
 pub(super) const EXTENT: &str = "$Extent";
@@ -100,6 +101,63 @@ impl JsonSchema for RawBurst {
         let keys = generator.subschema_for::<RawBurstKeys>();
         let number = generator.subschema_for::<u64>();
         json_schema!({ "anyOf": [number, keys] })
+    }
+}
+
+/// The name by which `de` recognises [`RawWhen`].
+pub(super) const WHEN: &str = "$When";
+
+/// `when` of a rule: values that a request has to have, or a condition as a text.
+#[derive(Clone, Debug, Default)]
+pub struct RawWhen {
+    /// Field -> value; empty beside a text.
+    pub fields: Map<At<Json>>,
+    /// The condition.
+    pub test: Option<Box<str>>,
+}
+
+impl Deref for RawWhen {
+    type Target = Map<At<Json>>;
+    fn deref(&self) -> &Map<At<Json>> {
+        &self.fields
+    }
+}
+
+impl<'de> Deserialize<'de> for RawWhen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(WHEN, WhenParts)
+    }
+}
+
+struct WhenParts;
+
+impl<'de> Visitor<'de> for WhenParts {
+    type Value = RawWhen;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of fields, or a condition")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<RawWhen, E> {
+        Ok(RawWhen { test: Some(text.into()), ..RawWhen::default() })
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawWhen, D::Error> {
+        Ok(RawWhen { fields: Map::deserialize(deserializer)?, test: None })
+    }
+}
+
+impl JsonSchema for RawWhen {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "When".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let fields = generator.subschema_for::<Map<At<Json>>>();
+        let text = generator.subschema_for::<String>();
+        json_schema!({ "anyOf": [fields, text] })
     }
 }
 

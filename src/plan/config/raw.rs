@@ -5,7 +5,7 @@
 
 use super::algorithm::RawAlgorithm;
 use super::at::{At, Json, Map, OneOrMany};
-use super::extent::{RawBurst, RawExtent};
+use super::extent::{RawBurst, RawExtent, RawWhen};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -121,6 +121,8 @@ pub struct RawFsu {
     pub allow: Option<At<Vec<At<String>>>>,
     /// Limits of this FSU.
     pub limits: Option<RawLimits>,
+    /// Parameters, read with `param(name)`: texts, whose trailing digits count up with `count`.
+    pub params: Option<Map<At<String>>>,
     /// Faults made on purpose.
     pub faults: Option<At<RawFaults>>,
 }
@@ -167,6 +169,10 @@ pub struct RawDevice {
     pub protocol_template: Option<At<String>>,
     /// A request with a wrong checksum: warn (default; answered, counted), strict (not answered), off.
     pub verify_checksum: Option<At<String>>,
+    /// Memory areas that `mem()` reads and `store` of a rule writes: name -> area.
+    pub memory: Option<Map<At<RawArea>>>,
+    /// Keyed registers: name -> limits.
+    pub registers: Option<Map<At<RawKeyed>>>,
     /// Faults made on purpose.
     pub faults: Option<At<RawFaults>>,
 }
@@ -484,22 +490,61 @@ pub struct RawRule {
     pub data: Option<Map<At<Json>>>,
     /// true: no reply.
     pub timeout: Option<At<bool>>,
-    /// Only for requests with these values.
-    pub when: Option<Map<At<Json>>>,
+    /// Only for requests with these values; or a condition: `door >= 1 && reg(mode) != 2`.
+    pub when: Option<At<RawWhen>>,
     /// Data objects, used in turn.
     pub cycle: Option<At<Vec<At<RawData>>>>,
     /// Number of replies to one request, sent back to back: the next entries of `cycle`. Default 1, at most 1000.
     pub burst: Option<At<RawBurst>>,
     /// The frames that answer one request, in order; in place of `data` and `cycle`.
     pub replies: Option<At<Vec<At<RawReply>>>>,
-    /// Register -> value, stored per device and read with `${reg(name)}$`.
+    /// Register -> value, stored per device and read with `${reg(name)}$`. `name[key]`: an entry of a keyed register; null takes
+    /// it out, and `name[]` all.
     pub set: Option<Map<At<Json>>>,
+    /// Bytes that are written into a memory area; one, or several in order.
+    pub store: Option<OneOrMany<At<RawStore>>>,
     /// File whose content the transfer carries instead of the data frame, relative to this file; `.hex`: hex digits and # comments.
     pub data_file: Option<At<String>>,
     /// Generated data that the transfer carries instead of the data frame.
     pub data_bytes: Option<At<RawDataBytes>>,
     /// Faults made on purpose.
     pub faults: Option<At<RawFaults>>,
+}
+
+/// `store` of a rule: bytes that are written into a memory area of the device.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawStore {
+    /// The area, of `memory` in fsu_devices.json.
+    pub area: Option<At<String>>,
+    /// An expression: the first byte. In place of `bit`.
+    pub at: Option<At<Json>>,
+    /// An expression: the first bit; the low bit of a byte comes first. In place of `at`.
+    pub bit: Option<At<Json>>,
+    /// Beside `bit`, an expression: how many bits. Default 1.
+    pub count: Option<At<Json>>,
+    /// An expression: what is written. A field's bytes as they travel; a number takes `bytes`, the high byte first.
+    pub value: Option<At<Json>>,
+    /// Beside `at`: the bytes of a number, 1 to 8.
+    pub bytes: Option<At<u64>>,
+}
+
+/// One of `memory` of a device.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawArea {
+    /// Its bytes.
+    pub bytes: Option<At<u64>>,
+    /// First byte -> hex digits, or functions that give some. Other bytes are 00.
+    pub init: Option<Map<At<Json>>>,
+}
+
+/// One of `registers` of a device.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawKeyed {
+    /// The most entries of this keyed register; with one more the oldest goes. Default 1024.
+    pub entries_max: Option<At<u64>>,
 }
 
 /// One of `replies`.

@@ -229,6 +229,9 @@ mod tests {
         template.errors[ErrorReply::BadLength as usize] = Some(reply(9));
         let rule = |timeout, replies: &[usize]| Rule {
             walked: Box::default(),
+            test: None,
+            asks_more: false,
+            effects: Box::default(),
             gaps_ms: Box::default(),
             frames: Box::default(),
             when: Box::default(),
@@ -250,6 +253,7 @@ mod tests {
             rules: [[rule(false, frames)].into(), [rule(true, &[500])].into()].into(),
             cycles: 1,
             registers: Box::default(),
+            keeps: Arc::default(),
             profiles: Profiled::new(),
             layouts: Default::default(),
         };

@@ -30,6 +30,9 @@ fn echo(template: &Template) -> Arc<Reply> {
 pub fn device(mut template: Template, sub_dev_type: u8, sub_dev_addr: u8, errors: bool) -> Arc<Device> {
     let rule = |timeout, delay| Rule {
         walked: Box::default(),
+        test: None,
+        asks_more: false,
+        effects: Box::default(),
         gaps_ms: Box::default(),
         frames: Box::default(),
         when: Box::default(),
@@ -55,6 +58,7 @@ pub fn device(mut template: Template, sub_dev_type: u8, sub_dev_addr: u8, errors
         rules,
         cycles: 0,
         registers: Box::default(),
+        keeps: Arc::default(),
         profiles: Profiled::new(),
         layouts: Default::default(),
     })
@@ -71,6 +75,7 @@ pub fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
         bind: ([127, 0, 0, 1], 0).into(),
         transport: Transport::Udp,
         messages: Arc::default(),
+        params: Arc::default(),
         heartbeat_reply: false,
         client_timeout_ms: 1,
         accept_any_id: false,

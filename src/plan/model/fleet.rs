@@ -1,6 +1,7 @@
 //! The fleet: FSUs, their devices and what is common to them.
 
 use super::fault::FsuFaults;
+use super::kept::Keeps;
 use super::message::{Content, Message, Schedule, Transport};
 use super::network::Network;
 use super::profile::Profiled;
@@ -207,6 +208,8 @@ pub struct Fsu {
     pub bind: SocketAddr,
     /// What it sends by itself.
     pub messages: Arc<[Message]>,
+    /// Its parameters, by their number in the fleet; empty where an FSU has none of that name.
+    pub params: Arc<[Box<str>]>,
     /// Milliseconds after which a silent centre is offline.
     pub client_timeout_ms: u64,
 }
@@ -291,6 +294,8 @@ pub struct Device {
     pub cycles: u32,
     /// Its registers, by number.
     pub registers: Box<[Register]>,
+    /// What else it remembers.
+    pub keeps: Arc<Keeps>,
     /// Its requests of known length; set once everything is compiled.
     pub profiles: Profiled,
     /// The layouts of its template.

@@ -6,6 +6,7 @@
 //! for display: the device log, `explain` and `plan`.
 
 pub mod amplification;
+pub mod calc;
 pub mod charset;
 pub mod coding;
 pub mod decimal;
@@ -15,6 +16,7 @@ pub mod field;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod fleet;
+pub mod kept;
 pub mod keys;
 pub mod message;
 pub mod network;

@@ -1,5 +1,6 @@
 //! Replies, compiled: bytes that are known beforehand, and what is written into them for each request.
 
+use super::calc::Calc;
 use super::field::{Epoch, Offset, Slot};
 use super::prebuilt::Prebuilt;
 use super::walk::{Encode, Walked};
@@ -191,6 +192,8 @@ pub enum Part {
     Choice(Box<[Box<str>]>),
     /// `reg(name)`, by number; empty before it is set.
     Register(u32),
+    /// An expression; empty if it has no value.
+    Calc(Box<Calc>),
 }
 
 /// One item of a `datetime` format.

@@ -1,5 +1,6 @@
 //! Rules, compiled: which reply a request gets, and when.
 
+use super::calc::Calc;
 use super::fault::FaultSet;
 use super::field::Constant;
 use super::reply::{Expr, Reply};
@@ -13,6 +14,10 @@ pub struct Rule {
     pub when: Box<[Constant]>,
     /// And these, of elements behind a field of variable size; empty: always.
     pub walked: Box<[WalkedConstant]>,
+    /// And this condition.
+    pub test: Option<Box<Calc>>,
+    /// There is something in `walked` or `test`.
+    pub asks_more: bool,
     /// No reply.
     pub timeout: bool,
     /// When the reply is due.
@@ -30,8 +35,10 @@ pub struct Rule {
     pub faults: Option<Box<FaultSet>>,
     /// The replies; one, or one per cycle entry. Never empty.
     pub replies: Box<[Arc<Reply>]>,
-    /// Registers it sets, before the reply is built.
+    /// Registers it sets, before the reply is built. One with the number [`EFFECTS`] stands for all `effects`.
     pub sets: Box<[SetRegister]>,
+    /// What it does before the reply is built, in order, if that is more than setting registers to texts.
+    pub effects: Box<[Effect]>,
     /// Where it is: `file:line:column: /pointer`.
     pub origin: Box<str>,
 }
@@ -73,6 +80,46 @@ pub struct Register {
     pub name: Box<str>,
     /// Longest text any rule sets it to.
     pub bytes_max: usize,
+}
+
+/// In [`Rule::sets`]: it is no register.
+pub const EFFECTS: u32 = u32::MAX;
+
+/// Something that a rule does to what its device remembers.
+#[derive(Debug)]
+pub enum Effect {
+    /// Sets a register.
+    Set(SetRegister),
+    /// Sets an entry of a keyed register, or takes it out.
+    Entry {
+        /// Number of the register.
+        register: u16,
+        /// The key.
+        key: Box<Calc>,
+        /// The value; `None`: there is no such entry any more.
+        value: Option<Expr>,
+    },
+    /// Takes all entries of a keyed register out.
+    Clear(u16),
+    /// Writes into a memory area.
+    Store(Box<Store>),
+}
+
+/// One `store`.
+#[derive(Debug)]
+pub struct Store {
+    /// Number of the area.
+    pub area: u16,
+    /// Its name.
+    pub name: Box<str>,
+    /// The first byte, or with `bits` the first bit.
+    pub at: Calc,
+    /// How many bits; `None`: bytes are written.
+    pub bits: Option<Calc>,
+    /// What is written.
+    pub value: Calc,
+    /// Bytes of a number.
+    pub width: usize,
 }
 
 /// One entry of `set`.

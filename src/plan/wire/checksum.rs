@@ -65,8 +65,9 @@ pub fn sum_xor(sum: u64) -> u64 {
     (sum ^ (sum >> 8)) & 0xFF
 }
 
+/// A CRC of the catalogue.
 #[inline(never)]
-fn crc(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
+pub fn crc(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
     match algorithm {
         Algorithm::Crc8(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc16(crc) => u64::from(crc.checksum(bytes)),

@@ -13,6 +13,7 @@
 //! - [`time`]: moments. [`charset`]: text in other character sets.
 //! - [`reason`]: why something was not answered.
 
+pub mod calc;
 pub mod charset;
 pub mod checksum;
 pub mod civil;

@@ -21,6 +21,7 @@ pub fn fleet() -> Fleet {
         bind: ([127, 0, 0, 1], 0).into(),
         transport,
         messages: Arc::default(),
+        params: Arc::default(),
         heartbeat_reply: false,
         client_timeout_ms: 1,
         accept_any_id: false,

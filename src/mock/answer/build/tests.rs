@@ -14,14 +14,17 @@ fn slot(kind: Kind, len: usize) -> Slot {
 
 /// Calls `ask` with what a reply to this request may read: registers "ab" and "", `seq` 41, an id of 4 digits.
 fn with_inputs<T>(request: &[u8], due: Now, ask: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
-    let memory = DeviceState { cycles: Box::default(), registers: [b"ab".to_vec(), vec![]].into() };
+    let device = DeviceState { registers: [b"ab".to_vec(), vec![]].into(), ..DeviceState::default() };
+    let mut state = FsuState { devices: [device].into(), ..FsuState::default() };
     let (mut calendar, mut dice) = (Calendar::default(), Dice::new(1, 2, 3));
     ask(&mut Inputs {
         request,
-        memory: Some(&memory),
+        state: Some(&mut state),
+        device: 0,
         id_hex: "3031",
         seq: 41,
         due,
+        moment: None,
         calendar: &mut calendar,
         dice: &mut dice,
     })
@@ -209,7 +212,7 @@ fn data_that_travels_by_itself_is_left_aside() {
 
 #[test]
 fn registers_hold_the_last_text() {
-    let mut device = DeviceState { cycles: Box::default(), registers: [b"old".to_vec(), vec![]].into() };
+    let mut device = DeviceState { registers: [b"old".to_vec(), vec![]].into(), ..DeviceState::default() };
     set_register(&mut device, 0, b"new");
     set_register(&mut device, 1, b"x");
     set_register(&mut device, 2, b"none has this number");

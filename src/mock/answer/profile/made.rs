@@ -90,12 +90,16 @@ fn begin<'p>(
 #[inline]
 fn values(turn: &mut Turn<'_>, (reply, answer): (&Reply, &Answer), asked: Asked<'_>, dice: &mut Dice) {
     let Scratch { profile, built, calendar, .. } = &mut *turn.scratch;
+    let seq = turn.state.replies;
+    let mut misfits = 0;
     let mut inputs = Inputs {
         request: asked.request,
-        memory: turn.state.devices.get(asked.device),
+        state: Some(turn.state),
+        device: asked.device,
         id_hex: &turn.fsu.id_hex,
-        seq: turn.state.replies,
+        seq,
         due: asked.due,
+        moment: Some(&turn.moment),
         calendar,
         dice,
     };
@@ -111,7 +115,7 @@ fn values(turn: &mut Turn<'_>, (reply, answer): (&Reply, &Answer), asked: Asked<
                 text(expr, &mut inputs, &mut built.text);
                 let out = bytes.get_mut(..slot.len);
                 let len = out.map_or(Ok(None), |out| encoded(slot, &built.text, out));
-                turn.state.counters.value_misfits += u64::from(len.is_err());
+                misfits += u64::from(len.is_err());
                 len.ok().flatten()
             }
             _ => None,
@@ -119,6 +123,9 @@ fn values(turn: &mut Turn<'_>, (reply, answer): (&Reply, &Answer), asked: Asked<
         if let Some(bytes) = made.and_then(|len| bytes.get(..len)) {
             place(out, answer, valued.to, bytes);
         }
+    }
+    if misfits > 0 {
+        turn.state.counters.value_misfits += misfits;
     }
 }
 

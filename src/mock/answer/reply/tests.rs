@@ -156,6 +156,9 @@ fn the_first_rule_that_fits_answers() {
         let plain = &device.rules[0][0];
         let rule = |when: &[(i32, u8)], data: u8| Rule {
             walked: Box::default(),
+            test: None,
+            asks_more: false,
+            effects: Box::default(),
             gaps_ms: Box::default(),
             frames: Box::default(),
             when: when

@@ -183,7 +183,7 @@ fn row<'c>(layout: &Layout<'_>, constants: impl Iterator<Item = &'c Constant>, a
 /// The replies of a rule; none: the general code answers.
 fn answers(device: &Device, layout: &Layout<'_>, rule: &Rule) -> Vec<Answer> {
     // Replies of several frames, and requests that are told apart behind a field of variable size.
-    let is_general = !rule.frames.is_empty() || !rule.gaps_ms.is_empty() || !rule.walked.is_empty();
+    let is_general = !rule.frames.is_empty() || !rule.gaps_ms.is_empty() || rule.asks_more;
     if rule.timeout || rule.burst != 1 || is_general {
         return Vec::new();
     }
@@ -193,9 +193,10 @@ fn answers(device: &Device, layout: &Layout<'_>, rule: &Rule) -> Vec<Answer> {
 
 /// Whether values of a rule read the request.
 fn reads(rule: &Rule) -> bool {
-    let field = |part: &Part| matches!(part, Part::Field { .. });
+    let field = |part: &Part| matches!(part, Part::Field { .. } | Part::Calc(_));
     let of_patch = |patch: &Patch| matches!(patch, Patch::Text { value, .. } if value.parts.iter().any(field));
-    rule.sets.iter().any(|set| set.value.parts.iter().any(field))
+    !rule.effects.is_empty()
+        || rule.sets.iter().any(|set| set.value.parts.iter().any(field))
         || rule.replies.iter().any(|reply| reply.patches.iter().any(of_patch))
 }
 

@@ -212,6 +212,7 @@ fn walked_layouts_have_no_profile() {
     of_rule(&|rule| {
         let (name, bytes, mask) = ("x".into(), [1].into(), Box::default());
         rule.walked = [WalkedConstant { name, path, bytes, mask }].into();
+        rule.asks_more = true;
     });
     of_rule(&|rule| {
         let own = Arc::into_inner(reply(&fixed(), &[0; 4], vec![])).expect("one owner");

@@ -51,6 +51,7 @@ fn parts(text: &str) -> Vec<String> {
         Part::Choice(choices) => choices.join("|"),
         Part::Register(number) => format!("register {number}"),
         Part::Walked(_) => "element".into(),
+        Part::Calc(calc) => format!("expression {}", calc.source),
     };
     parsed(text).parts.iter().map(one).collect()
 }

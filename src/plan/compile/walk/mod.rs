@@ -19,7 +19,7 @@ mod lengths;
 mod put;
 mod repeat;
 pub mod sample;
-mod value;
+pub(super) mod value;
 
 pub use layout::{WalkDraft, layout};
 

@@ -1,10 +1,12 @@
 //! Items of a list, written one by one or by `repeat`.
 
 use super::super::expr::{ExprError, Scope};
+use super::super::kept::Kept;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::model::field::{Offset, Slot};
-use crate::model::walk::Walked;
+use crate::model::walk::{Walk, Walked};
+use std::sync::Arc;
 
 /// The item's number if it is repeated, and its fields.
 pub(super) type Item<'j> = (Option<usize>, &'j [(At<String>, At<Json>)]);
@@ -66,5 +68,21 @@ impl Scope for Indexed<'_> {
 
     fn index(&self) -> Option<usize> {
         self.index
+    }
+
+    fn walk(&self) -> Option<Arc<Walk>> {
+        self.inner.walk()
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        self.inner.kept()
+    }
+
+    fn register_is_bytes(&self, number: u32) -> bool {
+        self.inner.register_is_bytes(number)
+    }
+
+    fn may_draw(&self) -> bool {
+        self.inner.may_draw()
     }
 }

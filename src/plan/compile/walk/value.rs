@@ -1,6 +1,7 @@
 //! The value of one field: known bytes, or a step that writes them.
 
 use super::super::adapt::adapt;
+use super::super::calc;
 use super::super::expr::{self, is_dynamic};
 use super::super::field;
 use super::super::fits::{fits, numeric};
@@ -84,7 +85,7 @@ impl Encoder<'_> {
         }
         let scope = Indexed { inner: self.of.scope, index: self.index };
         let expr = match expr::parse(text, &scope) {
-            Ok(expr) => expr,
+            Ok(expr) => calc::fitted(expr, at.slot),
             Err(wrong) => {
                 diags.error(value.pos, wrong);
                 return None;
@@ -156,7 +157,7 @@ fn holds(bytes: &[u8], until: &[u8]) -> bool {
 }
 
 /// The text of a value that is the same in every reply.
-fn literal(expr: &Expr) -> Option<String> {
+pub(in super::super) fn literal(expr: &Expr) -> Option<String> {
     let text = |part: &Part| if let Part::Literal(text) = part { Some(text.to_string()) } else { None };
     expr.parts.iter().map(text).collect()
 }

@@ -44,6 +44,9 @@ fn ruled(mut fsu: Fsu) -> Fsu {
         };
         let rule = Rule {
             walked: Box::default(),
+            test: None,
+            asks_more: false,
+            effects: Box::default(),
             gaps_ms: Box::default(),
             frames: Box::default(),
             when: Box::new([]),

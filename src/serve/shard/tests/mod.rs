@@ -53,6 +53,7 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                 bind: address(0),
                 transport,
                 messages: Arc::default(),
+                params: Arc::default(),
                 heartbeat_reply: false,
                 client_timeout_ms: 360_000,
                 accept_any_id: false,

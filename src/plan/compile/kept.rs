@@ -1,0 +1,160 @@
+//! What a device remembers, by name, while its rules are compiled.
+
+use crate::model::kept::{Area, ENTRIES_DEFAULT, Keeps, Keyed};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The parameters that any expression of the fleet reads, by number.
+#[derive(Clone, Debug, Default)]
+pub struct Params(Rc<RefCell<Vec<String>>>);
+
+impl Params {
+    /// The number of a name.
+    pub fn number(&self, name: &str) -> u32 {
+        let mut names = self.0.borrow_mut();
+        let known = names.iter().position(|known| known == name);
+        known.unwrap_or_else(|| {
+            names.push(name.to_owned());
+            names.len() - 1
+        }) as u32
+    }
+
+    /// All names, by number.
+    pub fn names(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+}
+
+/// A column of a table, or why there is none.
+pub(super) type Table = Result<Arc<[f64]>, String>;
+
+/// What the rules of a device may use, and what they used.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The memory areas of the device.
+    pub areas: Vec<Area>,
+    /// Entries of keyed registers, as the device has them.
+    pub entries_max: BTreeMap<String, u32>,
+    /// The parameters of the fleet.
+    pub params: Params,
+    /// Columns of tables, by file and column.
+    pub(super) tables: HashMap<(String, String), Table>,
+    /// The keyed registers that rules set.
+    keyed: RefCell<Vec<KeyedDraft>>,
+    counters: RefCell<Vec<String>>,
+    params_read: RefCell<BTreeSet<u32>>,
+    paths: Cell<u32>,
+}
+
+/// A keyed register.
+#[derive(Debug)]
+struct KeyedDraft {
+    name: String,
+    /// All its values are hex digits.
+    is_bytes: bool,
+    entry_bytes_max: usize,
+}
+
+impl Kept {
+    /// Of a fleet with these parameters.
+    pub fn new(params: Params) -> Self {
+        Self { params, ..Self::default() }
+    }
+
+    /// The number of an area, and its bytes.
+    pub fn area(&self, name: &str) -> Option<(u16, u32)> {
+        let number = self.areas.iter().position(|area| *area.name == *name)?;
+        Some((number as u16, self.areas[number].bytes))
+    }
+
+    /// The names of all areas.
+    pub fn area_names(&self) -> Vec<String> {
+        self.areas.iter().map(|area| area.name.to_string()).collect()
+    }
+
+    /// The number of a keyed register.
+    pub fn keyed(&self, name: &str) -> Option<u16> {
+        self.keyed.borrow().iter().position(|keyed| keyed.name == name).map(|number| number as u16)
+    }
+
+    /// The names of all keyed registers.
+    pub fn keyed_names(&self) -> Vec<String> {
+        self.keyed.borrow().iter().map(|keyed| keyed.name.clone()).collect()
+    }
+
+    /// A keyed register is set. Returns its number.
+    pub fn declare(&self, name: &str) -> u16 {
+        self.keyed(name).unwrap_or_else(|| {
+            let mut keyed = self.keyed.borrow_mut();
+            keyed.push(KeyedDraft { name: name.to_owned(), is_bytes: false, entry_bytes_max: 0 });
+            (keyed.len() - 1) as u16
+        })
+    }
+
+    /// All values of a keyed register are hex digits.
+    pub fn set_bytes(&self, register: u16, is_bytes: bool) {
+        if let Some(keyed) = self.keyed.borrow_mut().get_mut(usize::from(register)) {
+            keyed.is_bytes = is_bytes;
+        }
+    }
+
+    /// Whether all values of a keyed register are hex digits.
+    pub fn keyed_is_bytes(&self, register: u16) -> bool {
+        self.keyed.borrow().get(usize::from(register)).is_some_and(|keyed| keyed.is_bytes)
+    }
+
+    /// An entry of a keyed register may have that many bytes, key included.
+    pub fn lengthen(&self, register: u16, bytes: usize) {
+        if let Some(keyed) = self.keyed.borrow_mut().get_mut(usize::from(register)) {
+            keyed.entry_bytes_max = keyed.entry_bytes_max.max(bytes);
+        }
+    }
+
+    /// The number of a counter.
+    pub fn counter(&self, name: &str) -> u16 {
+        let mut counters = self.counters.borrow_mut();
+        let known = counters.iter().position(|known| known == name);
+        known.unwrap_or_else(|| {
+            counters.push(name.to_owned());
+            counters.len() - 1
+        }) as u16
+    }
+
+    /// The number of a parameter, which is read.
+    pub fn param(&self, name: &str) -> u32 {
+        let number = self.params.number(name);
+        self.params_read.borrow_mut().insert(number);
+        number
+    }
+
+    /// The number of the next path of `walk()`.
+    pub fn path(&self) -> u32 {
+        self.paths.replace(self.paths.get() + 1)
+    }
+
+    /// A column of a table.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn table(&self, file: &str, column: &str) -> Table {
+        let known = self.tables.get(&(file.to_owned(), column.to_owned()));
+        known.cloned().unwrap_or_else(|| Err(format!("`{file}` is not read here (`csv(file, column)` in a rule file)")))
+    }
+
+    /// What the devices remember.
+    pub fn keeps(self) -> Keeps {
+        let keyed = self.keyed.into_inner().into_iter().map(|draft| Keyed {
+            entries_max: self.entries_max.get(&draft.name).copied().unwrap_or(ENTRIES_DEFAULT),
+            entry_bytes_max: draft.entry_bytes_max,
+            name: draft.name.into(),
+        });
+        Keeps {
+            keyed: keyed.collect(),
+            areas: self.areas.into(),
+            counters: self.counters.into_inner().into_iter().map(Into::into).collect(),
+            params: self.params_read.into_inner().into_iter().collect(),
+        }
+    }
+}
