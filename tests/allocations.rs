@@ -1,6 +1,7 @@
 //! Serving allocates nothing once its buffers have grown: a counting allocator watches request to reply.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+use fsu_core::answer::reply::{Verdict, respond};
 use fsu_core::answer::turn::{Scratch, Turn};
 use fsu_core::dissect::inner::{Content, Inner, Reading};
 use fsu_core::dissect::outer::{Outer, Way};
@@ -17,6 +18,7 @@ use fsu_plan::model::message::Transport;
 use fsu_plan::wire::civil::Now;
 use fsu_plan::wire::envelope::{Frames, Head};
 use fsu_plan::wire::{inner, value};
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -168,4 +170,73 @@ fn assert_no_allocation(fleet: &Fleet) {
         answered += here;
     }
     assert!(answered > 500, "{answered} replies are no proof");
+}
+
+/// One FSU whose device has an area, a keyed register, a counter, and rules that use all of it.
+fn remembering(dir: &Path) -> Fleet {
+    let field = |name: &str, kind: &str, length: u32| json!({"name": name, "type": kind, "length": length});
+    let counted = json!({"name": "values", "length": {"field": "many"}});
+    let files = [
+        (
+            "sys_config.json",
+            json!({"fsu_list": [{"fsuname": "a", "port": 0, "protocol_type": "broadcast",
+            "config_dir": ".", "params": {"imei": "860000000000001"}}]}),
+        ),
+        (
+            "fsu_devices.json",
+            json!({"device_list": [{"sub_dev_type": "01", "sub_dev_addr": "01",
+            "protocol_template": "t.json", "memory": {"holding": {"bytes": 400, "init": {"0": "0001"}}},
+            "registers": {"cards": {"entries_max": 3}}}]}),
+        ),
+        (
+            "t.json",
+            json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+            "dynamic_length": true,
+            "data_frame_type_flag": "cmd",
+            "pdu_left": [{"name": "start", "length": 1, "value": "7E"}, field("cmd", "hex", 1)],
+            "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
+            "data_frame": [{"data_frame_type": "01", "req_data_list": [field("addr", "uint", 2), field("n", "uint", 2)],
+                "resp_data_list": [field("s", "str", 30), field("u", "uint", 2), field("many", "uint", 1), counted]}]}}),
+        ),
+        (
+            "default.json",
+            json!({"01": [
+            {"when": "n > 9000 && reg(total) > 5", "timeout": true},
+            {"when": "in_area(holding, addr * 2, n * 2) || has(cards[addr])",
+                "set": {"total": "${reg(total) % 7 + n}$", "cards[#{addr}#]": "#{n}#", "cards[addr + 1]": null},
+                "store": [{"area": "holding", "at": "addr * 2", "value": "n"}, {"area": "holding", "bit": "addr", "value": 1}],
+                "data": {"s": "${cat(param(imei), hex(crc(CRC-16/MODBUS, mem(holding, 0, 8)), 4))}$",
+                    "u": "${count(calls, 1) + entries(cards) * 256}$",
+                    "values": "${mem(holding, addr * 2, n * 2)}$"}}]}),
+        ),
+    ];
+    for (name, content) in files {
+        std::fs::write(dir.join(name), content.to_string()).unwrap();
+    }
+    compile(&mut Loader::new(Source::Directory), &dir.join("sys_config.json")).expect("it compiles")
+}
+
+#[test]
+fn nor_where_values_are_computed_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = remembering(dir.path());
+    let fsu = &fleet.fsus[0];
+    let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
+    let moment = Moment::at(Now { unix_ms: 1_768_239_003_000, utc_offset_s: 28_800 }, 0);
+    let (mut scratch, mut state) = (Scratch::default(), FsuState::new(fsu));
+    let mut serve = |rounds: u16| {
+        let mut answered = 0;
+        for addr in (0..rounds).flat_map(|_| 0..40_u16) {
+            let (high, low) = (addr.to_be_bytes()[0], addr.to_be_bytes()[1]);
+            let mut turn = Turn { run: &run, fsu, state: &mut state, scratch: &mut scratch, moment };
+            let request = [0x7E, 0x01, high, low, 0, 40, 0x0D];
+            answered += usize::from(matches!(respond(&mut turn, 0, &request), Verdict::Reply { .. }));
+        }
+        answered
+    };
+    serve(4);
+    let mut answered = 0;
+    let counted = allocation_counter::measure(|| answered = serve(4));
+    assert_eq!((counted.count_total, answered), (0, 160));
+    assert_eq!((state.counters.expression_failures, state.counters.value_misfits), (0, 0));
 }

@@ -13,6 +13,7 @@ use fsu_plan::model::fleet::Fleet;
 use fsu_plan::wire::civil::Now;
 use naive::fields::{hex, unhex};
 use product::compiled;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Monday 2026-01-12 15:30:03.456, in UTC+8.
@@ -124,7 +125,7 @@ impl Talk {
         let moment = Moment::at(NOW, self.since_start_ms);
         let mut turn = Turn { run: &run, fsu: &self.fleet.fsus[0], state, scratch, moment };
         match respond(&mut turn, 0, &unhex(&request.replace(' ', "")).unwrap()) {
-            Verdict::Reply { .. } => hex(turn.scratch.on_wire(&turn.fsu.devices[0].template)),
+            Verdict::Reply { .. } | Verdict::Replies { .. } => hex(turn.scratch.on_wire(&turn.fsu.devices[0].template)),
             Verdict::Silent => "silent".into(),
             Verdict::Dropped(reason) => reason.reason().into(),
         }
@@ -489,4 +490,136 @@ fn what_is_wrong_with_a_store_and_an_area_is_told() {
         json!({"bytes": 40, "init": {"0": "0G"}}),
         &["/device_list/0/memory/holding/init/0: error: `0G` is not hex (digits 0-9 and A-F, an optional 0x, spaces)"],
     );
+}
+
+#[test]
+fn limit_calc_texts_bytes_max_longer_texts_have_no_value() {
+    let mut files = modbus(json!({"06": {"data": {"value": "${len(cat(mem(big, 0, addr)))}$"}}}));
+    files[1].1["device_list"][0]["memory"]["big"] = json!({"bytes": 131_072});
+    let mut talk = Talk::new(&files);
+    // The bytes, their digits, and the result.
+    talk.check("0001 0000 0006 01 06 1000 FFFF", "0001 0000 0006 01 06 1000 2000");
+    talk.ask("0001 0000 0006 01 06 CCCC FFFF");
+    assert_eq!(talk.counted(), (0, 0));
+    talk.ask("0001 0000 0006 01 06 CCCE FFFF");
+    assert_eq!(talk.counted(), (1, 0));
+}
+
+#[test]
+fn limit_area_bytes_max_and_areas_max_and_keyed_entries_max() {
+    let told = |key: &str, value: Value| {
+        let mut files = modbus(json!({"06": {}}));
+        files[1].1["device_list"][0][key] = value;
+        load(&files).1.iter().filter(|line| line.contains(": error: ")).count()
+    };
+    let area = |bytes: u32| json!({"m": {"bytes": bytes}});
+    assert_eq!([told("memory", area(131_072)), told("memory", area(131_073))], [0, 1]);
+    let areas = |many: u32| (0..many).map(|n| (n.to_string(), json!({"bytes": 1}))).collect::<Value>();
+    assert_eq!([told("memory", areas(64)), told("memory", areas(65))], [0, 1]);
+    let entries = |most: u32| json!({"cards": {"entries_max": most}});
+    assert_eq!([told("registers", entries(65_536)), told("registers", entries(65_537))], [0, 1]);
+}
+
+#[test]
+fn limit_param_bytes_max_longer_parameters_are_an_error() {
+    for (bytes, errors) in [(255, 0), (256, 1)] {
+        let mut files = typed(json!({"data": {"s": "${len(param(imei)) - 250}$"}}));
+        files[0].1["fsu_list"][0]["params"]["imei"] = json!("x".repeat(bytes));
+        assert_eq!(load(&files).1.len(), errors, "{bytes}");
+    }
+}
+
+#[test]
+fn a_table_gives_a_row_a_second() {
+    let mut files = typed(json!({"data": {"u": "${csv(load.csv, power) * 10}$"}}));
+    files.push(("load.csv", json!("time,power\n0,20\n1,30.5\n2,40\n")));
+    let mut talk = Talk::new(&files);
+    let mut at = |ms: u64, expected: &str| {
+        talk.since_start_ms = ms;
+        assert_eq!(&talk.ask("7E 01 000A 83 07 0D")[8..12], expected, "{ms}");
+    };
+    at(0, "00C8");
+    at(1_999, "0131");
+    at(2_000, "0190");
+    at(3_000, "00C8");
+    files[3].1 = json!({"01": {"data": {"u": "${csv(load.csv, volts) * 10}$"}}});
+    let wrong = &load(&files).1[0];
+    assert!(
+        wrong.starts_with("/01/data/u: error: column 7: ")
+            && wrong.ends_with("no column `volts` (its columns: time, power)"),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn limit_table_bytes_max_longer_tables_are_an_error() {
+    for (bytes, errors) in [(4 << 20, 0), ((4 << 20) + 1, 1)] {
+        let mut files = typed(json!({"data": {"u": "${csv(load.csv, 0)}$"}}));
+        let rows = "1\n".repeat(bytes / 2) + if bytes % 2 == 1 { "\n" } else { "" };
+        files.push(("load.csv", json!(rows)));
+        assert_eq!(load(&files).1.len(), errors, "{bytes}");
+    }
+}
+
+/// An expression of numbers, `a`, `b` and all operators.
+fn expression() -> impl Strategy<Value = String> {
+    let number = prop_oneof![
+        (0_i64..70).prop_map(|number| number.to_string()),
+        any::<i64>().prop_map(|number| number.unsigned_abs().min(i64::MAX as u64).to_string()),
+        Just("a".to_owned()),
+        Just("b".to_owned()),
+    ];
+    number.prop_recursive(5, 24, 3, |inner| {
+        let signs = [
+            "+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>", "==", "!=", "<", "<=", ">", ">=", "&&", "||",
+        ];
+        let sign = prop::sample::select(signs.to_vec());
+        prop_oneof![
+            6 => (inner.clone(), sign, inner.clone()).prop_map(|(a, sign, b)| format!("{a} {sign} {b}")),
+            2 => inner.clone().prop_map(|inner| format!("({inner})")),
+            1 => (prop::sample::select(vec!["-", "~", "!"]), inner.clone()).prop_map(|(sign, inner)| format!("{sign} ({inner})")),
+            1 => (inner.clone(), inner.clone(), inner).prop_map(|(c, yes, no)| format!("({c} ? {yes} : {no})")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// What an expression gives is what the slow judge finds, also where that is nothing.
+    #[test]
+    fn an_expression_has_the_value_that_the_slow_judge_finds(text in expression(), a in 0_u16..300, b: u8) {
+        let fields = |name: &str| i128::from(if name == "a" { a } else { u16::from(b) });
+        let expected = naive::calc::value(&text, &fields);
+        let written = format!("${{hex(({text}) < 0 ? 1 : 0, 2)}}$");
+        let rule = json!({"data": {"h": written, "s": "", "u": format!("${{(({text}) & 0xFFFF)}}$")}});
+        let (fleet, lines) = load(&typed(rule));
+        // What is known to have no value is an error at startup.
+        let Some(_) = fleet else {
+            prop_assert!(expected.is_none() || lines[0].contains("division by zero") || lines[0].contains("64 bits") || lines[0].contains("63 bits"), "{text}: {lines:?}");
+            return Ok(());
+        };
+        let mut talk = Talk::new(&typed(json!({"data": {"h": written, "u": format!("${{(({text}) & 0xFFFF)}}$")}})));
+        let reply = talk.ask(&format!("7E 01 {a:04X} {b:02X} 07 0D"));
+        let (failures, _) = talk.counted();
+        match expected {
+            Some(value) => {
+                prop_assert_eq!(failures, 0, "{}", text);
+                prop_assert_eq!(&reply[8..12], format!("{:04X}", value & 0xFFFF), "{}", text);
+                prop_assert_eq!(&reply[4..8], if value < 0 { "0100" } else { "0000" }, "{}", text);
+            }
+            None => prop_assert_eq!(failures, 2, "{}", text),
+        }
+    }
+
+    /// No text makes the compiler or the evaluation panic, whatever it is.
+    #[test]
+    fn any_text_is_an_expression_or_an_error(text in "[a-z0-9 '\"#{}$()\\[\\],.?:+*/%&|^<>=!~-]{0,60}") {
+        for rule in [json!({"data": {"u": format!("${{{text}}}$")}}), json!({"when": text.clone(), "set": {format!("c[{text}]"): "1"}})] {
+            let files = typed(rule);
+            if load(&files).0.is_some() {
+                Talk::new(&files).ask("7E 01 000A 83 07 0D");
+            }
+        }
+    }
 }

@@ -14,6 +14,7 @@
     clippy::unwrap_used
 )]
 
+pub mod calc;
 pub mod checksum;
 pub mod clock;
 pub mod exchanges;

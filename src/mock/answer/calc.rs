@@ -7,7 +7,7 @@ mod texts;
 
 use super::build::Inputs;
 use crate::state::kept::DeviceKept;
-use fsu_plan::model::calc::{Calc, Compare, Op, STACK_MAX, TEXTS_BYTES_MAX};
+use fsu_plan::model::calc::{CALC_STACK_MAX, CALC_TEXTS_BYTES_MAX, Calc, Compare, Op};
 use fsu_plan::wire::calc::{self, NoValue, Num, holds};
 
 /// Why an expression has no value.
@@ -62,7 +62,7 @@ pub(crate) struct Machine<'m, 'i> {
     /// Texts, from `base` on.
     out: &'m mut Vec<u8>,
     base: usize,
-    stack: [Value; STACK_MAX],
+    stack: [Value; CALC_STACK_MAX],
     len: usize,
 }
 
@@ -146,7 +146,7 @@ pub(crate) fn bytes(calc: &Calc, inputs: &mut Inputs<'_>, width: usize, out: &mu
 impl<'m, 'i> Machine<'m, 'i> {
     fn new(calc: &'m Calc, request: &'m [u8], inputs: Option<&'m mut Inputs<'i>>, out: &'m mut Vec<u8>) -> Self {
         let base = out.len();
-        Self { calc, request, inputs, out, base, stack: [ZERO; STACK_MAX], len: 0 }
+        Self { calc, request, inputs, out, base, stack: [ZERO; CALC_STACK_MAX], len: 0 }
     }
 
     fn push(&mut self, value: Value) {
@@ -191,7 +191,7 @@ impl<'m, 'i> Machine<'m, 'i> {
 
     /// What was appended to the buffer since it had that length.
     fn appended(&self, from: usize) -> Result<Span, Failed> {
-        if self.out.len() - self.base > TEXTS_BYTES_MAX {
+        if self.out.len() - self.base > CALC_TEXTS_BYTES_MAX {
             return Err(Failed::TooLong);
         }
         Ok(Span { from: from as u32, to: self.out.len() as u32, in_pool: false })

@@ -3,13 +3,10 @@
 use super::build::{Inputs, set_register, text};
 use super::calc::{self, Failed};
 use super::rule::cut_register;
-use fsu_plan::model::kept::KEY_BYTES_MAX;
+use fsu_plan::model::kept::ENTRY_KEY_BYTES_MAX;
 use fsu_plan::model::reply::Expr;
 use fsu_plan::model::rule::{Effect, Rule, Store};
 use fsu_plan::wire::calc::NoValue;
-
-/// Bits that one store may write: those of the longest field.
-const BITS_MAX: usize = 1 << 20;
 
 /// All effects of a rule, in order. One that has no value changes nothing. Both buffers are overwritten.
 #[cold]
@@ -65,7 +62,7 @@ fn entry(
     if let Some(expr) = expr {
         value(expr, inputs, written)?;
     }
-    if key.len() > KEY_BYTES_MAX {
+    if key.len() > ENTRY_KEY_BYTES_MAX {
         return Err(Failed::TooLong);
     }
     let entries = inputs.kept().and_then(|kept| kept.entries_mut(register)).ok_or(Failed::Unknown)?;
@@ -102,7 +99,7 @@ fn store(store: &Store, inputs: &mut Inputs<'_>, (written, other): (&mut Vec<u8>
         place.copy_from_slice(written);
         return Ok(());
     };
-    let end = at.checked_add(bits).filter(|end| bits <= BITS_MAX && *end <= 8 * area.len()).ok_or(Failed::Outside)?;
+    let end = at.checked_add(bits).filter(|end| *end <= 8 * area.len()).ok_or(Failed::Outside)?;
     if bits > 8 * written.len() {
         return Err(NoValue::Overflow.into());
     }

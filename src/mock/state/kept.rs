@@ -1,7 +1,7 @@
 //! What a device remembers beside registers: memory areas, keyed registers, counters. Made when it is first used.
 
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::kept::{KEY_BYTES_MAX, Keeps, Keyed};
+use fsu_plan::model::kept::{ENTRY_KEY_BYTES_MAX, Keeps, Keyed};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -119,12 +119,12 @@ pub struct Entries {
     /// By entry: of its key, for a fast search.
     hashes: Vec<u32>,
     list: Vec<Entry>,
-    /// Buffers of entries that are gone, at most [`SPARE_MAX`].
+    /// Buffers of entries that are gone, at most [`SPARE_ENTRIES`].
     spare: Vec<Entry>,
 }
 
 /// Entries whose buffers are kept for the next ones.
-const SPARE_MAX: usize = 16;
+const SPARE_ENTRIES: usize = 16;
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
@@ -172,7 +172,7 @@ impl Entries {
     /// Sets the value of a key, which keeps its place. A key that is too long has no entry. Returns whether the oldest entry had
     /// to go.
     pub fn set(&mut self, key: &[u8], value: &[u8]) -> bool {
-        if key.len() > KEY_BYTES_MAX || self.most == 0 {
+        if key.len() > ENTRY_KEY_BYTES_MAX || self.most == 0 {
             return true;
         }
         if let Some(entry) = self.find(key).and_then(|at| self.list.get_mut(at)) {
@@ -200,7 +200,7 @@ impl Entries {
     pub fn delete(&mut self, key: &[u8]) {
         if let Some(at) = self.find(key) {
             let entry = self.take(at);
-            if self.spare.len() < SPARE_MAX {
+            if self.spare.len() < SPARE_ENTRIES {
                 self.spare.push(entry);
             }
         }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_entries_max_the_oldest_entry_goes() {
+    fn limit_keyed_entries_max_the_oldest_entry_goes() {
         let mut cards = entries(2);
         assert!(!cards.set(b"a", b"1") && !cards.set(b"b", b"2") && !cards.set(b"a", b"3"));
         assert_eq!(all(&cards), "a=3 b=2 ");
@@ -246,10 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn limit_key_bytes_max_a_longer_key_has_no_entry() {
+    fn limit_entry_key_bytes_max_a_longer_key_has_no_entry() {
         let mut cards = entries(2);
-        assert!(!cards.set(&[b'k'; KEY_BYTES_MAX], b"1"));
-        assert!(cards.set(&[b'k'; KEY_BYTES_MAX + 1], b"1"));
+        assert!(!cards.set(&[b'k'; ENTRY_KEY_BYTES_MAX], b"1"));
+        assert!(cards.set(&[b'k'; ENTRY_KEY_BYTES_MAX + 1], b"1"));
         assert_eq!(cards.len(), 1);
     }
 

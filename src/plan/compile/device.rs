@@ -9,6 +9,7 @@ use super::memory;
 use super::payload::Payloads;
 use super::rule_files::RuleFiles;
 use super::rules::{self, RulesOf};
+use super::tables::{self, Tables};
 use super::template::{self, TemplateDraft};
 use crate::config::at::{At, Pos};
 use crate::config::diag::{Diags, Mark};
@@ -37,6 +38,7 @@ pub struct Devices {
     templates: HashMap<PathBuf, Option<Arc<TemplateDraft>>>,
     rule_files: RuleFiles,
     payloads: Payloads,
+    tables: Tables,
     lists: HashMap<PathBuf, Option<Arc<List>>>,
     /// By device list, by the id of an FSU that has a rule file of its own there, and by the size of an id.
     compiled: HashMap<(usize, Option<String>, usize), Option<SharedDevices>>,
@@ -78,6 +80,7 @@ impl Devices {
             templates: HashMap::new(),
             rule_files: RuleFiles::default(),
             payloads: Payloads::default(),
+            tables: Tables::new(),
             lists: HashMap::new(),
             compiled: HashMap::new(),
             limited: Vec::new(),
@@ -269,7 +272,8 @@ impl Devices {
             id_digits: id.len(),
             faults: own_faults.as_ref(),
         };
-        let kept = memory::kept(&mut loader.diags, raw, &self.params);
+        let mut kept = memory::kept(&mut loader.diags, raw, &self.params);
+        tables::read(loader, &mut kept, &mut self.tables, &files);
         let rules = rules::rules(&mut loader.diags, &of, kept, &mut self.limited);
         drop(files);
         loader.diags.budget.release(read.saturating_sub(before).saturating_sub(texts.saturating_sub(kept_before)));

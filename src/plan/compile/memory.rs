@@ -7,7 +7,7 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawArea, RawDevice};
 use crate::model::field::{Kind, Slot};
-use crate::model::kept::{AREA_BYTES_MAX, AREAS_MAX, Area, ENTRIES_MAX};
+use crate::model::kept::{AREA_BYTES_MAX, AREAS_MAX, Area, KEYED_ENTRIES_MAX};
 use crate::model::reply::{Expr, Part};
 use crate::wire::varied;
 
@@ -23,10 +23,10 @@ pub(super) fn kept(diags: &mut Diags, raw: &RawDevice, params: &Params) -> Kept 
     }
     for (name, keyed) in raw.registers.iter().flat_map(|map| &map.0) {
         let Some(most) = &keyed.entries_max else { continue };
-        if !(1..=u64::from(ENTRIES_MAX)).contains(&most.value) {
-            diags.error(most.pos, format!("entries_max {} (1 to {ENTRIES_MAX})", most.value));
+        if !(1..=u64::from(KEYED_ENTRIES_MAX)).contains(&most.value) {
+            diags.error(most.pos, format!("entries_max {} (1 to {KEYED_ENTRIES_MAX})", most.value));
         }
-        kept.entries_max.insert(name.value.trim().to_owned(), most.value.clamp(1, u64::from(ENTRIES_MAX)) as u32);
+        kept.entries_max.insert(name.value.trim().to_owned(), most.value.clamp(1, u64::from(KEYED_ENTRIES_MAX)) as u32);
     }
     kept
 }

@@ -59,6 +59,7 @@ mod sequence;
 mod shown;
 mod special;
 mod sums;
+mod tables;
 pub mod template;
 pub mod transfer;
 pub mod vendor;

@@ -11,7 +11,7 @@ use crate::config::diag::Diags;
 use crate::config::raw::RawRules;
 use crate::config::steps::step;
 use crate::model::field::Kind;
-use crate::model::kept::KEY_BYTES_MAX;
+use crate::model::kept::ENTRY_KEY_BYTES_MAX;
 use crate::model::reply::{Expr, Part};
 use crate::model::rule::{REGISTER_BYTES_MAX, Register};
 use std::collections::{HashMap, VecDeque};
@@ -96,7 +96,7 @@ fn keyed(diags: &mut Diags, of: &[Key<'_, '_>], entries: &[KeyedSet<'_>], regist
             let set = Set { register: 0, key: *key, number, value };
             let Some(source) = source(&of[*key], &set, registers) else { continue };
             let read: usize = source.reads.iter().map(|&read| registers.all[read as usize].bytes_max).sum();
-            registers.kept.lengthen(*register, (KEY_BYTES_MAX + source.bytes + read).min(REGISTER_BYTES_MAX));
+            registers.kept.lengthen(*register, (ENTRY_KEY_BYTES_MAX + source.bytes + read).min(REGISTER_BYTES_MAX));
             *bytes.entry(*register).or_insert(true) &= source.is_bytes;
         }
     }

@@ -7,15 +7,15 @@ use super::walk::Walked;
 use std::sync::Arc;
 
 /// Values on the stack at one time.
-pub const STACK_MAX: usize = 24;
+pub const CALC_STACK_MAX: usize = 24;
 /// Operations of one expression.
-pub const OPS_MAX: usize = 1_024;
+pub const CALC_OPS_MAX: usize = 1_024;
 /// Parentheses, conditions and calls inside each other.
-pub const DEPTH_MAX: usize = 32;
+pub const CALC_DEPTH_MAX: usize = 32;
 /// Longest expression, in bytes.
-pub const SOURCE_BYTES_MAX: usize = 8_192;
+pub const CALC_BYTES_MAX: usize = 8_192;
 /// Bytes that all texts of one evaluation may take, the result included.
-pub const TEXTS_BYTES_MAX: usize = 262_144;
+pub const CALC_TEXTS_BYTES_MAX: usize = 262_144;
 
 /// A compiled expression.
 #[derive(Clone, Debug)]

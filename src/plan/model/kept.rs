@@ -9,9 +9,9 @@ pub const AREAS_MAX: usize = 64;
 /// Entries of a keyed register, if its device does not say.
 pub const ENTRIES_DEFAULT: u32 = 1_024;
 /// The most entries of a keyed register.
-pub const ENTRIES_MAX: u32 = 65_536;
+pub const KEYED_ENTRIES_MAX: u32 = 65_536;
 /// Longest key of an entry; a longer one has no entry.
-pub const KEY_BYTES_MAX: usize = 255;
+pub const ENTRY_KEY_BYTES_MAX: usize = 255;
 
 /// What the devices of one kind remember.
 #[derive(Debug, Default)]

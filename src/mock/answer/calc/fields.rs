@@ -3,7 +3,7 @@
 use super::{Failed, Machine, Value};
 use fsu_plan::model::calc::{Asked, Op};
 use fsu_plan::model::field::{Kind, Slot};
-use fsu_plan::model::kept::KEY_BYTES_MAX;
+use fsu_plan::model::kept::ENTRY_KEY_BYTES_MAX;
 use fsu_plan::wire::calc::{NoValue, Num};
 use fsu_plan::wire::value::{self, get_bits};
 use fsu_plan::wire::{varied, walk};
@@ -129,7 +129,7 @@ impl<'m> Machine<'m, '_> {
         }
         let value = self.pop();
         let key = self.as_text(value)?;
-        let mut copy = [0; KEY_BYTES_MAX];
+        let mut copy = [0; ENTRY_KEY_BYTES_MAX];
         let bytes = self.slice(key);
         let key = copy.get_mut(..bytes.len()).map(|copy| {
             copy.copy_from_slice(bytes);

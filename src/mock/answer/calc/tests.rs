@@ -378,3 +378,27 @@ fn what_is_wrong_is_told_with_its_column() {
         "column 35: the expression is nested too deep, or too large (several rules or registers)",
     );
 }
+
+/// Whether this is an expression.
+fn is_right(text: &str) -> bool {
+    match parse(&format!("${{{text}}}$"), &all()) {
+        Ok(_) => true,
+        Err(wrong) => {
+            let text = wrong.to_string();
+            assert!(text.contains("too large") || text.contains("the expression has"), "{text}");
+            false
+        }
+    }
+}
+
+#[test]
+fn limit_calc_bytes_max_and_calc_ops_max_and_calc_depth_max_and_calc_stack_max() {
+    let long = |blanks: usize| format!("u{}+1", " ".repeat(blanks));
+    assert_eq!([is_right(&long(8_189)), is_right(&long(8_190))], [true, false]);
+    let wide = |fields: usize| format!("u{}", "+u".repeat(fields - 1));
+    assert_eq!([is_right(&wide(512)), is_right(&wide(513))], [true, false]);
+    let deep = |depth: usize| format!("{}u{}+1", "(".repeat(depth), ")".repeat(depth));
+    assert_eq!([is_right(&deep(31)), is_right(&deep(32))], [true, false]);
+    let tall = |values: usize| format!("{}u{}", "u+(".repeat(values - 1), ")".repeat(values - 1));
+    assert_eq!([is_right(&tall(24)), is_right(&tall(25))], [true, false]);
+}

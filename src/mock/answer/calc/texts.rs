@@ -10,9 +10,9 @@ use std::cmp::Ordering;
 use std::io::Write as _;
 
 /// Digits after the point that `round` keeps at most.
-const ROUND_DIGITS_MAX: i64 = 15;
+const ROUND_DIGITS: i64 = 15;
 /// Digits of `hex` and `dec` at most.
-const DIGITS_MAX: usize = 64;
+const TEXT_DIGITS: usize = 64;
 
 impl Machine<'_, '_> {
     /// A value as a text. Bytes become hex digits.
@@ -113,7 +113,7 @@ impl Machine<'_, '_> {
             }
             Op::Datetime(_) | Op::FsuId | Op::Param(_) | Op::Register(_) | Op::RegisterBytes(_) => self.read(op)?,
             Op::Round => {
-                let digits = self.pop_whole()?.clamp(0, ROUND_DIGITS_MAX);
+                let digits = self.pop_whole()?.clamp(0, ROUND_DIGITS);
                 let number = match self.pop_number()? {
                     Num::Dec(number) if digits == 0 => Num::Int(rounded(number)?),
                     Num::Dec(number) => {
@@ -173,7 +173,7 @@ impl Machine<'_, '_> {
         let from = self.out.len();
         match op {
             Op::Hex | Op::Decimal => {
-                let digits = usize::try_from(self.pop_whole()?).unwrap_or(0).min(DIGITS_MAX);
+                let digits = usize::try_from(self.pop_whole()?).unwrap_or(0).min(TEXT_DIGITS);
                 let number = self.pop_number()?;
                 let _ = match number {
                     Num::Int(number) if op == Op::Hex => write!(self.out, "{number:0digits$X}"),

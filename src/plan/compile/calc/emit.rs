@@ -5,7 +5,7 @@ use super::error::{CalcError, Wrong};
 use super::functions::{Called, Name};
 use super::parse::{Node, What};
 use crate::config::steps::step;
-use crate::model::calc::{Asked, Binary, Calc, Compare, OPS_MAX, Op, STACK_MAX, Shape, Unary, ValueKind};
+use crate::model::calc::{Asked, Binary, CALC_OPS_MAX, CALC_STACK_MAX, Calc, Compare, Op, Shape, Unary, ValueKind};
 use crate::model::reply::TimeItem;
 use crate::model::template::Algorithm;
 use crate::wire::calc::{self as arithmetic, NoValue, Num};
@@ -66,7 +66,7 @@ impl<'s> Emitter<'s> {
     pub(super) fn whole(mut self, node: &Node<'_>, source: &str, want: Want) -> Result<Calc, CalcError> {
         let kind = self.value(node, want)?;
         let size = self.size(node);
-        if self.ops.len() > OPS_MAX || self.most > STACK_MAX {
+        if self.ops.len() > CALC_OPS_MAX || self.most > CALC_STACK_MAX {
             return Err(CalcError { column: node.column, what: Wrong::TooLarge });
         }
         Ok(Calc {
@@ -123,7 +123,7 @@ impl<'s> Emitter<'s> {
             bytes_max: NUMBER_BYTES,
             size: None,
         };
-        (calc.is_of_request && inner.most <= STACK_MAX).then(|| Box::new(calc))
+        (calc.is_of_request && inner.most <= CALC_STACK_MAX).then(|| Box::new(calc))
     }
 
     /// Adds an operation that takes and puts that many values.
@@ -165,7 +165,7 @@ impl<'s> Emitter<'s> {
     /// Emits an expression. Returns what its value is.
     pub(super) fn value(&mut self, node: &Node<'_>, want: Want) -> Result<ValueKind, CalcError> {
         let wrong = |what: Wrong| CalcError { column: node.column, what };
-        if self.ops.len() > OPS_MAX {
+        if self.ops.len() > CALC_OPS_MAX {
             return Err(wrong(Wrong::TooLarge));
         }
         if let Some(number) = constant(node)? {

@@ -16,7 +16,7 @@ pub use error::{CalcError, Wrong};
 pub use functions::Called;
 
 use super::expr::Scope;
-use crate::model::calc::{Calc, Op, SOURCE_BYTES_MAX, Shape, ValueKind};
+use crate::model::calc::{CALC_BYTES_MAX, Calc, Op, Shape, ValueKind};
 use crate::model::field::{Kind, Notation, Slot};
 use crate::model::reply::{Expr, Part};
 use crate::wire::walk::says;
@@ -70,8 +70,8 @@ pub fn key(text: &str, scope: &dyn Scope) -> Result<Calc, CalcError> {
 
 fn limit(text: &str, before: usize) -> Result<(), CalcError> {
     let end = text.find("}$").unwrap_or(text.len());
-    if end > SOURCE_BYTES_MAX {
-        let what = Wrong::TooLong { bytes: end, max: SOURCE_BYTES_MAX };
+    if end > CALC_BYTES_MAX {
+        let what = Wrong::TooLong { bytes: end, max: CALC_BYTES_MAX };
         return Err(CalcError { column: before + 1, what });
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::error::{CalcError, Wrong};
 use super::functions::{Called, Name};
 use super::lex::{Lexer, Token};
-use crate::model::calc::{Binary, Compare, DEPTH_MAX, OPS_MAX, Unary};
+use crate::model::calc::{Binary, CALC_DEPTH_MAX, CALC_OPS_MAX, Compare, Unary};
 use crate::wire::calc::Num;
 
 /// An expression with its place.
@@ -109,14 +109,14 @@ impl<'t> Parser<'t> {
 
     fn node(&mut self, at: usize, what: What<'t>) -> Result<Node<'t>, CalcError> {
         self.nodes += 1;
-        if self.nodes > OPS_MAX {
+        if self.nodes > CALC_OPS_MAX {
             return Err(self.lexer.error(at, Wrong::TooLarge));
         }
         Ok(Node { column: self.lexer.column(at), what })
     }
 
     fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, CalcError>) -> Result<T, CalcError> {
-        if self.depth >= DEPTH_MAX {
+        if self.depth >= CALC_DEPTH_MAX {
             return Err(self.lexer.error(self.next.1, Wrong::TooLarge));
         }
         self.depth += 1;
