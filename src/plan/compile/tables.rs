@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Longest table, in bytes. One column of it takes eight bytes a row.
-pub const TABLE_BYTES_MAX: usize = 4 << 20;
+pub(super) const TABLE_BYTES_MAX: usize = 4 << 20;
 
 /// The columns that were read so far, by path and column.
-pub type Tables = HashMap<(PathBuf, String), Table>;
+pub(super) type Tables = HashMap<(PathBuf, String), Table>;
 
 /// Reads the columns that these rule files name.
 pub(super) fn read(loader: &mut Loader, kept: &mut Kept, all: &mut Tables, files: &[(PathBuf, At<RawRules>)]) {

@@ -98,8 +98,11 @@ pub struct WrongBlock {
 
 /// Whether one of a template's checksums is right.
 pub fn is_right(checksum: &Checksum, template: &Template, frame: &Frame<'_>) -> bool {
-    checksum::is_right(checksum, checksum::compute(checksum, template, frame.raw, frame.wire), stored(checksum, frame.raw))
-        && wrong_block(checksum, template, frame.raw, frame.wire).is_none()
+    checksum::is_right(
+        checksum,
+        checksum::compute(checksum, template, frame.raw, frame.wire),
+        stored(checksum, frame.raw),
+    ) && wrong_block(checksum, template, frame.raw, frame.wire).is_none()
 }
 
 /// Whether all are right.

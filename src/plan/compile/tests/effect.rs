@@ -184,7 +184,10 @@ fn n18_a_wrong_protocol_type_is_one_error() {
         main(json!(5), Value::Null),
         "/fsu_list/0/protocol_type: error: expected a text, found 5 (write \"5\", with quotes)",
     );
-    error(main(Value::Null, Value::Null), "/fsu_list/0: error: \"protocol_type\" is missing (udp, tcp, datagram or broadcast)");
+    error(
+        main(Value::Null, Value::Null),
+        "/fsu_list/0: error: \"protocol_type\" is missing (udp, tcp, datagram or broadcast)",
+    );
 }
 
 #[test]

@@ -17,7 +17,10 @@ use crate::words::{FieldType, LengthCheck, Unit};
 
 /// Whether a field is a computed length.
 pub(super) fn is_length(raw: &At<RawField>) -> bool {
-    let is_digits = |kind: &str| raw.of.is_some() && matches!(FieldType::from_name(kind), Some(FieldType::Bcd | FieldType::Dec | FieldType::HexDigits));
+    let is_digits = |kind: &str| {
+        raw.of.is_some()
+            && matches!(FieldType::from_name(kind), Some(FieldType::Bcd | FieldType::Dec | FieldType::HexDigits))
+    };
     is_data_frame_length(raw) || raw.kind.as_ref().is_some_and(|kind| kind.value == "length" || is_digits(&kind.value))
 }
 
