@@ -120,7 +120,7 @@ pub fn transit(template: &Template) -> Vec<String> {
     let steps = [(add > 0).then(|| format!("+ {add:02X}")), (xor > 0).then(|| format!("xor {xor:02X}"))];
     let steps: Vec<String> = steps.into_iter().flatten().collect();
     if !steps.is_empty() {
-        out.push(format!("data frame on the wire: each byte {}", steps.join(", then ")));
+        out.push(format!("data frame: each byte {}", steps.join(", then ")));
     }
     let Some(envelope) = &coding.envelope else { return out };
     if let Some(escape) = &envelope.escape {

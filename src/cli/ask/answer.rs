@@ -4,7 +4,7 @@ use super::{Ended, Question};
 use fsu_core::client::layouts::told;
 use fsu_core::dissect::inner::{Content, Inner, Piece, Reading, fields_of};
 use fsu_plan::model::field::Field;
-use fsu_plan::wire::inner::parsed;
+use fsu_plan::wire::inner::of_raw;
 
 /// An answer and its data.
 pub(super) struct Answer<'a> {
@@ -36,7 +36,7 @@ impl<'a> Answer<'a> {
         let template = told.template;
         let content = if told.command.is_some() { Content::Reply } else { Content::Bytes };
         let reading = Reading { command: told.command.and_then(|number| template.commands.get(number)), content };
-        let frame = Inner::new(template, parsed(template, raw, raw), reading);
+        let frame = Inner::new(template, of_raw(template, raw), reading);
         Self { data: frame.data(), fields: reading.fields().unwrap_or_default(), frame }
     }
 

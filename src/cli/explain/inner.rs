@@ -57,7 +57,8 @@ pub(super) fn layers<'a>(view: View<'a>, frame: &Frame<'a>) -> Vec<Layer> {
         let sizes = format!("{} bytes from {} on the wire", frame.raw.len(), frame.wire.len());
         header.notes.push(format!("ascii_hex: offsets count the {sizes}"));
     }
-    header.notes.extend(describe::transit(template));
+    let transit = describe::transit(template);
+    header.notes.extend((!transit.is_empty()).then(|| transit.join("; ")));
     let counted = template.lengths.iter().filter(|length| length.configured).map(|length| length.at);
     let counted = counted.chain(view.command.iter().flat_map(|command| &command.counts).map(|count| count.length.at));
     if counted.count() > 0 {

@@ -228,6 +228,10 @@ impl<'a> Walk<'a> {
         while let Some(one) = said.next() {
             // Replies follow the frame that they answer.
             let Said::Received(bytes, reason) = one else { continue };
+            // Fill before a frame is nobody's.
+            while offset < input.len() && !input[offset..].starts_with(bytes) {
+                offset += 1;
+            }
             let mut sent = Vec::new();
             while let Some(Said::Sent(one)) = said.next_if(|next| matches!(next, Said::Sent(_))) {
                 sent.push(one.into());

@@ -62,6 +62,7 @@ fn write_device(number: usize, device: &DevicePlan, out: &mut TextOut<'_>) -> io
         ("verify_checksum", device.verify_checksum.into()),
         ("checksum", checksums(device)),
     ];
+    facts.extend(device.transit.iter().map(|line| ("on its way", line.clone())));
     for length in &device.lengths {
         facts.push(("length", format!("{} = {}", span(Offset(length.at), length.len), length.formula)));
     }

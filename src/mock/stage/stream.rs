@@ -76,7 +76,7 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     let mut progress = turn.scratch.progress;
     let mut searched = progress.begin(bytes.len());
     if progress.has_ended() {
-        searches.iter_mut().take(fsu.devices.len()).for_each(Search::begin_ended);
+        searches.iter_mut().take(fsu.devices.len()).for_each(|search| search.begin_ended(0));
     }
     // The bytes from `done` to `at` are garbage that was not reported yet.
     let (mut done, mut at) = (0, 0);
@@ -259,6 +259,10 @@ fn garbage_run(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
 /// fit. For explanations: it does not wait for more bytes.
 pub fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8>) -> Option<(usize, usize)> {
     let mut searches = vec![Search::default(); 2 * devices.len()];
+    if at > 0 {
+        // The byte before it may be the end of a frame, and its start.
+        searches.iter_mut().for_each(|search| search.begin_ended(at));
+    }
     let (searches, inner) = searches.split_at_mut(devices.len());
     let mut progress = Progress::default().with(Patience::End);
     // Do not search inside the frame: that was decided when it was taken.

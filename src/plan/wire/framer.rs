@@ -92,9 +92,9 @@ impl Search {
         self.ended.contains(&(at + 1))
     }
 
-    /// The bytes before the first place were such a frame.
-    pub fn begin_ended(&mut self) {
-        self.ended = [1; 2];
+    /// The bytes before that place are such a frame.
+    pub fn begin_ended(&mut self, at: usize) {
+        self.ended = [at + 1; 2];
     }
 
     #[inline(never)]

@@ -148,6 +148,11 @@ pub fn parsed<'a>(template: &Template, wire: &'a [u8], raw: &'a [u8]) -> Frame<'
     Frame { raw, wire, data_len: raw.len().saturating_sub(template.left_len + template.tail_len) }
 }
 
+/// A raw frame by itself; what travels is not known.
+pub fn of_raw<'a>(template: &Template, raw: &'a [u8]) -> Frame<'a> {
+    Frame { raw, wire: raw, data_len: raw.len().saturating_sub(template.left_len + template.tail_len) }
+}
+
 /// The top nibble that makes the four nibbles of a 16-bit length add up to 0 mod 16.
 #[inline]
 pub fn lchksum(length: u64) -> u64 {
