@@ -191,3 +191,88 @@ fn a_choice_by_bits() {
         json!({"01": {"data": {"props": {"packet": 1, "len": 1}, "part": {"total": 3, "number": 2}, "body": "AA"}}});
     check(&template, &rules, &bytes("68 01 16"), &bytes("68 01 2001 0003 0002 AA 16"));
 }
+
+/// Tag, length, value; the value's type by the tag.
+fn tlv() -> Value {
+    json!([{"name": "tag", "length": 1}, {"name": "len", "length": 1, "type": "uint"},
+        {"name": "body", "type": "choice", "by": "tag", "bytes": {"field": "len"}, "cases": {
+            "01": [{"name": "mileage", "length": 4, "type": "uint"}],
+            "02": [{"name": "text", "type": "str", "length": "rest"}],
+            "03": [{"name": "n", "length": 1, "type": "uint"}, {"name": "list", "type": "list", "count": {"field": "n"}, "items": [{"name": "v", "length": 1, "type": "uint"}]}]}}])
+}
+
+#[test]
+fn a_case_that_the_request_selects() {
+    let ask = json!([{"name": "tag", "length": 1}]);
+    let rules = json!({"01": {"data": {"body": {"mileage": 7, "text": "#{tag}#!", "list": [{"v": 5}, {"v": 6}]}}}});
+    let template = framed(ask.clone(), tlv());
+    let check = |request: &str, expected: &str| check(&template, &rules, &bytes(request), &bytes(expected));
+    check("68 01 01 16", "68 01 01 04 00000007 16");
+    check("68 01 02 16", "68 01 02 03 303221 16");
+    check("68 01 03 16", "68 01 03 03 02 05 06 16");
+    // Without a case, and without `else`: no value.
+    check("68 01 09 16", "68 01 09 00 16");
+    // By a function.
+    let rules = json!({"01": {"data": {"tag": "${choice(02)}$", "body": {"text": "x"}}}});
+    self::check(&template, &rules, &bytes("68 01 01 16"), &bytes("68 01 02 01 78 16"));
+    // In a list: each item of its own.
+    let list = json!([{"name": "items", "type": "list", "count": "rest", "items": tlv()}]);
+    let rules = json!({"01": {"data": {"items": [{"tag": "#{tag}#", "body": {"mileage": 1, "text": "a"}}, {"tag": "02", "body": {"text": "b"}}]}}});
+    let template = framed(ask, list);
+    self::check(&template, &rules, &bytes("68 01 01 16"), &bytes("68 01 01 04 00000001 02 01 62 16"));
+    self::check(&template, &rules, &bytes("68 01 02 16"), &bytes("68 01 02 01 61 02 01 62 16"));
+}
+
+#[test]
+fn a_case_by_the_header_and_what_it_may_not_be() {
+    let body = json!({"name": "body", "type": "choice", "by": "cmd", "bytes": 2, "cases": {"01": [{"name": "a", "length": 1, "value": "AA"}], "02": [{"name": "b", "length": 2, "value": "BBBB"}]}});
+    let mut template = framed(json!([]), json!([body]));
+    template["protocol"]["data_frame"] =
+        json!(["01", "02"].map(|key| json!({"data_frame_type": key, "req_data_list": [], "resp_data_list": [body]})));
+    let rules = json!({"01": {"data": {"cmd": "${choice(02)}$"}}, "02": {}});
+    check(&template, &rules, &bytes("68 01 16"), &bytes("68 02 BBBB 16"));
+    check(&template, &rules, &bytes("68 02 16"), &bytes("68 02 BBBB 16"));
+    let check = |reply: Value, data: Value, expected: &str| {
+        let ask = json!([{"name": "tag", "length": 1}]);
+        assert_eq!(errors(&framed(ask, reply), &json!({"01": {"data": data}})), expected);
+    };
+    check(tlv(), json!({"body": {"milage": 1}}), "no case of `body` has a field `milage` (did you mean `mileage`?)");
+    let by_text = json!([{"name": "kind", "type": "str", "until": "2C"},
+        {"name": "body", "type": "choice", "by": "kind", "cases": {"a": [], "else": []}}]);
+    check(
+        by_text,
+        json!({"kind": "#{tag}#", "body": {}}),
+        "the case of `body` is not known: what selects it is neither (a constant, or a field of fixed size before it in this reply)",
+    );
+}
+
+#[test]
+fn a_hostile_frame_costs_no_more_than_its_bytes() {
+    let nested = json!([{"name": "n", "length": 2, "type": "uint"}, {"name": "outer", "type": "list", "count": {"field": "n"}, "max": 65000, "items": [
+        {"name": "m", "length": 2, "type": "uint"}, {"name": "inner", "type": "list", "count": {"field": "m"}, "max": 65000, "items": [{"name": "v", "length": 1}]}]}]);
+    let by_tag = |list: Value| {
+        json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true, "data_frame_type_flag": "outer.0.m", "request_bytes_max": 65535,
+        "pdu_left": [{"name": "start", "length": 1, "value": "68"}], "pdu_tailer": [{"name": "end", "length": 1, "value": "16"}],
+        "data_frame": [{"data_frame_type": "0001", "req_data_list": list, "resp_data_list": []}]}})
+    };
+    let frames: [Vec<u8>; 4] = [
+        bytes("68 FFFF FFFF 00000000 16"),
+        [bytes("68 0002 0001 00"), vec![0xFF; 60_000], bytes("16")].concat(),
+        [bytes("68"), bytes("0001 0001 00").repeat(12_000), bytes("16")].concat(),
+        b"*".iter().chain(&[b'a'; 60_000]).copied().collect(),
+    ];
+    let effort = |template: &Value, rules: &Value, frame: &[u8]| {
+        let files = [("default.json".to_owned(), rules.clone())];
+        let setup = Setup { template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
+        Product::over("tcp", &setup).unwrap_or_else(|told| panic!("{told}")).effort(frame)
+    };
+    for frame in &frames {
+        for (template, rules) in
+            [(by_tag(nested.clone()), json!({"0001": {}})), (tracker(), json!({hex(b"V1"): {}, hex(b"S20"): {}}))]
+        {
+            let effort = effort(&template, &rules, frame);
+            assert!(effort <= 256 * frame.len() + 65_536, "{effort} for {} bytes", frame.len());
+        }
+    }
+}

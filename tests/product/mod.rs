@@ -164,6 +164,13 @@ impl Product {
         out
     }
 
+    /// What the search in the bytes of a new connection costs, besides copying them.
+    pub fn effort(&mut self, wire: &[u8]) -> usize {
+        self.scratch.progress = Default::default();
+        let now = Clock::parse("2026-01-12T17:30:03");
+        stage::on_bytes(&mut self.turn(moment(now)), wire, &mut Replies::default()).effort
+    }
+
     fn turn(&mut self, moment: Moment) -> Turn<'_> {
         Turn { run: &RUN, fsu: &self.fleet.fsus[0], state: &mut self.state, scratch: &mut self.scratch, moment }
     }

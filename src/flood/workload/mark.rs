@@ -53,6 +53,11 @@ impl Marks {
         let Marked { device, command, raw, .. } = asked;
         let template = &*device.template;
         let rules = device.rules.get(command).map_or(&[][..], |rules| rules);
+        // What a request has may select a case of the reply.
+        let chooses = |reply: &Arc<Reply>| matches!(&reply.payload, Payload::Walked(steps) if steps.chooses());
+        if rules.iter().flat_map(|rule| rule.replies.iter()).any(chooses) {
+            return None;
+        }
         let fields = template.commands[command].request.iter().flatten();
         let is_free = |field: &&Field| {
             let place = (field.at, field.slot.len);

@@ -3,7 +3,7 @@
 use super::build::{Inputs, text, write_form};
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::Template;
-use fsu_plan::model::walk::{Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target, Walked};
+use fsu_plan::model::walk::{Choose, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target, Walked};
 use fsu_plan::wire::inner::write_lengths;
 use fsu_plan::wire::walk::{bytes, said, says, write_number};
 use fsu_plan::wire::{value, varied};
@@ -101,6 +101,20 @@ impl Writer<'_> {
                 }
             }
             Put::Length(length) => self.length(length, inputs),
+            Put::Choose(choose) => self.choose(choose, inputs),
+        }
+    }
+
+    /// Writes the case that was selected. Calls [`Self::step`] at most as deep as choices nest.
+    fn choose(&mut self, choose: &Choose, inputs: &mut Inputs<'_>) {
+        let (from, at) = match choose.by {
+            Target::Frame(at) => (&*self.frame, at),
+            Target::Mark(mark) => (&*self.data, self.marks.get(usize::from(mark)).copied().unwrap_or_default()),
+        };
+        let tag = from.get(at..at + choose.len).unwrap_or_default();
+        match choose.steps(tag) {
+            Some(steps) => steps.iter().for_each(|step| self.step(step, inputs)),
+            None => self.misfits += 1,
         }
     }
 

@@ -6,7 +6,7 @@ use fsu_plan::model::calc::Shape;
 use fsu_plan::model::field::Offset;
 use fsu_plan::model::reply::{Expr, Part, Reply};
 use fsu_plan::model::template::Template;
-use fsu_plan::model::walk::{Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, Target};
+use fsu_plan::model::walk::{Choose, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, Target};
 use fsu_plan::wire::inner::write_lengths;
 use fsu_plan::wire::walk::{locate, said, write_number};
 use fsu_plan::wire::{value, varied};
@@ -102,8 +102,24 @@ impl Draft<'_> {
             }
             Put::Mark(mark) => *self.marks.get_mut(usize::from(*mark))? = self.bytes.len(),
             Put::Length(length) => self.length(length, form)?,
+            Put::Choose(choose) => self.choose(choose, form)?,
         }
         Some(())
+    }
+
+    /// The case that the request selects; `None`: it depends on more.
+    fn choose(&mut self, choose: &Choose, form: &mut Form) -> Option<()> {
+        let (bytes, origins, at) = match choose.by {
+            Target::Frame(at) => (&form.frame, &form.origins, at),
+            Target::Mark(mark) => (&self.bytes, &self.origins, *self.marks.get(usize::from(mark))?),
+        };
+        let known = |at: usize| match origins.get(at)? {
+            Origin::Constant => bytes.get(at).copied(),
+            Origin::Request(from) => self.request.get(from.in_frame(self.request.len())).copied(),
+            Origin::Unknown => None,
+        };
+        let tag = (at..at + choose.len).map(known).collect::<Option<Vec<u8>>>()?;
+        choose.steps(&tag).unwrap_or_default().iter().try_for_each(|step| self.step(step, form))
     }
 
     fn length(&mut self, length: &PutLength, form: &mut Form) -> Option<()> {

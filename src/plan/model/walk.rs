@@ -332,6 +332,43 @@ pub enum Put {
     Mark(u8),
     /// Writes a number that is known now into bytes that were left for it.
     Length(Box<PutLength>),
+    /// The steps of one case, by bytes that were written before.
+    Choose(Box<Choose>),
+}
+
+/// A choice whose case is known only when the reply is built.
+#[derive(Debug)]
+pub struct Choose {
+    /// Where the selecting field was written.
+    pub by: Target,
+    /// Its bytes.
+    pub len: usize,
+    /// The bits of it that select the case; empty: all.
+    pub mask: Box<[u8]>,
+    /// The bytes of each case, and its steps.
+    pub cases: Box<[(Box<[u8]>, Box<[Put]>)]>,
+    /// The steps for all other bytes; `None`: no case is right then.
+    pub otherwise: Option<Box<[Put]>>,
+}
+
+impl Choose {
+    /// The steps for these bytes of the selecting field.
+    pub fn steps(&self, tag: &[u8]) -> Option<&[Put]> {
+        let bit = |at: usize| self.mask.get(at).copied().unwrap_or(0xFF);
+        let is = |bytes: &[u8]| {
+            bytes.len() == tag.len()
+                && (0..tag.len()).all(|at| bytes.get(at) == tag.get(at).map(|tag| tag & bit(at)).as_ref())
+        };
+        let found = self.cases.iter().find(|(bytes, _)| is(bytes)).map(|(_, steps)| &**steps);
+        found.or(self.otherwise.as_deref())
+    }
+}
+
+impl Encode {
+    /// Whether a case depends on the request or a function.
+    pub fn chooses(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Put::Choose(_)))
+    }
 }
 
 /// A text of a reply.

@@ -50,7 +50,7 @@ const STEP_BYTES: usize = size_of::<Put>() + 64;
 /// Compiles the steps; reports everything that does not fit.
 pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
     let walk = &sources.draft.walk;
-    let mut encoder = Encoder { of: sources, draft: Draft::default(), index: None, is_over: false };
+    let mut encoder = Encoder { of: sources, draft: Draft::default(), index: None, is_case: false, is_over: false };
     let given = Given::Rule(sources.values);
     encoder.block(diags, None, 0, &given);
     let Encoder { draft, .. } = encoder;
@@ -64,11 +64,13 @@ pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
 }
 
 /// Where values come from.
-enum Given<'g> {
+pub(super) enum Given<'g> {
     /// A rule.
     Rule(&'g [&'g Values<'g>]),
     /// An object in a rule.
     Object(&'g [(At<String>, At<Json>)]),
+    /// An object in a rule, of which other cases have names too.
+    Cases(&'g [(At<String>, At<Json>)]),
     /// Nowhere: no values are given.
     Nothing,
 }
@@ -77,7 +79,9 @@ impl<'g> Given<'g> {
     fn get(&self, name: &str) -> Option<&'g At<Json>> {
         match self {
             Self::Rule(values) => values.iter().find_map(|values| values.get(Area::Plain, name)),
-            Self::Object(list) => list.iter().find(|(key, _)| *key.value == *name).map(|(_, value)| value),
+            Self::Object(list) | Self::Cases(list) => {
+                list.iter().find(|(key, _)| *key.value == *name).map(|(_, value)| value)
+            }
             Self::Nothing => None,
         }
     }
@@ -92,6 +96,8 @@ pub(super) enum Written {
     Gap(Gap),
     /// In another way.
     Other,
+    /// In another way, where this mark was made.
+    At(u8),
 }
 
 pub(super) struct Encoder<'a> {
@@ -99,11 +105,13 @@ pub(super) struct Encoder<'a> {
     pub(super) draft: Draft,
     /// The repeated item that is being written.
     pub(super) index: Option<usize>,
+    /// The case that is being written is one of several: what it counts is not known.
+    pub(super) is_case: bool,
     is_over: bool,
 }
 
 /// The fields of a block written so far.
-type Fields = HashMap<u32, Written>;
+pub(super) type Fields = HashMap<u32, Written>;
 
 impl Encoder<'_> {
     pub(super) fn walk(&self) -> &Arc<Walk> {
@@ -117,7 +125,7 @@ impl Encoder<'_> {
     }
 
     /// Writes the fields of one block. `fields` has those of the enclosing blocks, and receives those of this one.
-    fn fields(
+    pub(super) fn fields(
         &mut self,
         diags: &mut Diags,
         (parent, case): (Option<u32>, u32),
@@ -140,7 +148,7 @@ impl Encoder<'_> {
     }
 
     /// The direct children of a block, in order.
-    fn children(&self, parent: Option<u32>, case: u32) -> impl Iterator<Item = u32> + use<> {
+    pub(super) fn children(&self, parent: Option<u32>, case: u32) -> impl Iterator<Item = u32> + use<> {
         let walk = self.walk().clone();
         let (mut at, end) = match parent {
             Some(parent) => (parent + 1, walk.nodes.get(parent as usize).map_or(0, |node| node.end)),
@@ -187,6 +195,7 @@ impl Encoder<'_> {
             self.gap(diags, node, own, fields);
             return;
         }
+        let selects = if self.selects(node) { self.draft.point() } else { None };
         let marks = self.draft.marks();
         let Some(point) = self.draft.point() else {
             self.too_many(diags, node);
@@ -219,8 +228,19 @@ impl Encoder<'_> {
             (What::List, None) => items = self.list(diags, node, given.or(own), fields),
             (What::Choice { .. }, None) => self.choice(diags, node, given.or(own), (fields, point)),
         }
+        if let (Some(selects), Some(written @ Written::Other)) = (selects, fields.get_mut(&node)) {
+            *written = Written::At(selects.mark);
+        }
         self.end(diags, node, (point, items), fields);
         self.draft.release(marks);
+    }
+
+    /// Whether a field selects the case of a choice.
+    fn selects(&self, node: u32) -> bool {
+        let walk = self.walk();
+        let Some(mark) = walk.marks.iter().position(|&marked| marked == node) else { return false };
+        let here = Place::Mark(mark as u8);
+        !self.of.is_sample && walk.ops.iter().any(|op| matches!(op, Op::Choice { by, .. } if by.place == here))
     }
 
     fn too_many(&mut self, diags: &mut Diags, node: u32) {
@@ -442,13 +462,9 @@ impl Encoder<'_> {
             }),
         };
         let Some(tag) = tag else {
-            if self.of.is_sample {
-                return;
+            if !self.of.is_sample {
+                self.choose(diags, node, (&object, pos), fields);
             }
-            diags.error(
-                pos,
-                format!("the case of `{name}` is not known: what selects it has no constant in this reply"),
-            );
             return;
         };
         let found = if mask.is_empty() { case_of(cases, &tag) } else { masked_case_of(cases, &tag, mask) };
@@ -470,7 +486,7 @@ impl Encoder<'_> {
     }
 
     /// Pads a case to its fixed size.
-    fn pad(&mut self, diags: &mut Diags, (node, len): (u32, usize), point: Point) {
+    pub(super) fn pad(&mut self, diags: &mut Diags, (node, len): (u32, usize), point: Point) {
         let name = &self.walk().nodes[node as usize].name;
         match self.draft.len_since(point) {
             Some(there) if there <= len => drop(self.draft.bytes(&vec![0; len - there])),
@@ -516,7 +532,7 @@ impl Encoder<'_> {
                 diags.error(self.of.pos, format!("`{name}` has {known} {what}, which what counts them cannot say"));
                 return;
             };
-            if let Some(gap) = gap {
+            if let Some(gap) = gap.filter(|_| !self.is_case) {
                 self.draft.fill(gap, &by.slot, number);
                 return;
             }

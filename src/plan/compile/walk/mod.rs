@@ -8,9 +8,11 @@
 //! - [`encode`]: compiles a rule's values to the steps that write a reply.
 //! - `lengths`: computed lengths in such a data frame.
 //! - `value`, `repeat`: one field's value; items of a list.
+//! - `choose`: choices whose case is known only when the reply is built.
 //! - [`copy`]: elements of the request in replies.
 //! - [`sample`]: the sample of a request.
 
+mod choose;
 mod copy;
 pub mod encode;
 mod extent;

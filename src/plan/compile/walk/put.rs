@@ -2,7 +2,7 @@
 
 use crate::model::field::Slot;
 use crate::model::reply::Expr;
-use crate::model::walk::{Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target};
+use crate::model::walk::{Choose, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target};
 use crate::wire::walk::write_number;
 
 /// Steps so far.
@@ -19,6 +19,13 @@ pub(super) struct Draft {
     pub(super) most: usize,
     /// Marks in use.
     marks: u8,
+}
+
+/// The steps around a case.
+pub(super) struct Outer {
+    ops: Vec<Put>,
+    least: usize,
+    most: usize,
 }
 
 /// Bytes reserved for a number.
@@ -73,6 +80,27 @@ impl Draft {
         self.ops.push(op);
     }
 
+    /// Starts the steps of a case; [`Self::end_case`] takes what is returned.
+    pub(super) fn begin_case(&mut self) -> Outer {
+        let outer = Outer { ops: std::mem::take(&mut self.ops), least: self.least, most: self.most };
+        (self.least, self.most) = (0, 0);
+        outer
+    }
+
+    /// The steps of a case, and its fewest and most bytes.
+    pub(super) fn end_case(&mut self, outer: Outer) -> (Box<[Put]>, usize, usize) {
+        let (least, most) = (self.least, self.most);
+        (self.least, self.most) = (outer.least, outer.most);
+        (std::mem::replace(&mut self.ops, outer.ops).into(), least, most)
+    }
+
+    /// Appends a choice of cases of `least` to `most` bytes.
+    pub(super) fn choose(&mut self, choose: Choose, (least, most): (usize, usize)) {
+        self.least = self.least.saturating_add(least);
+        self.most = self.most.saturating_add(most);
+        self.ops.push(Put::Choose(Box::new(choose)));
+    }
+
     /// A new mark; `None` if too many are in use.
     fn mark(&mut self) -> Option<u8> {
         (usize::from(self.marks) < OPEN_LENGTHS_MAX).then(|| {
@@ -111,7 +139,7 @@ impl Draft {
             Put::Mark(_) | Put::Length(_) => Some(sum),
             Put::Copy { len, .. } | Put::Number { len, .. } => Some(sum + len),
             Put::Text(text) if !text.varies => Some(sum + text.slot.len),
-            Put::Text(_) | Put::Element { .. } => None,
+            Put::Text(_) | Put::Element { .. } | Put::Choose(_) => None,
         })
     }
 
@@ -136,40 +164,12 @@ impl Draft {
     pub(super) fn finish(self, at: usize, room: usize) -> Encode {
         let Self { ops, pool, defaults, least, most, .. } = self;
         let mut read = [false; OPEN_LENGTHS_MAX];
-        for op in &ops {
-            let Put::Length(length) = op else { continue };
-            let from = if let Measure::Bytes(mark) = length.what { Some(mark) } else { None };
-            let to = if let Target::Mark(mark) = length.to { Some(mark) } else { None };
-            for mark in from.into_iter().chain(to) {
-                read[usize::from(mark) % OPEN_LENGTHS_MAX] = true;
-            }
-        }
-        let (mut joined, mut out): (Vec<u8>, Vec<Put>) = (Vec::with_capacity(pool.len()), Vec::new());
-        for op in ops {
-            match op {
-                Put::Mark(mark) if !read[usize::from(mark) % OPEN_LENGTHS_MAX] => {}
-                Put::Bytes { from, to } if from == to => {}
-                Put::Bytes { from, to } => {
-                    let begin = joined.len();
-                    joined.extend_from_slice(pool.get(from..to).unwrap_or_default());
-                    match out.last_mut() {
-                        Some(Put::Bytes { to, .. }) => *to = joined.len(),
-                        _ => out.push(Put::Bytes { from: begin, to: joined.len() }),
-                    }
-                }
-                other => out.push(other),
-            }
-        }
+        note_read(&ops, &mut read);
+        let mut joined: Vec<u8> = Vec::with_capacity(pool.len());
+        let mut out = join(ops, &read, &pool, &mut joined);
         let base = joined.len();
         joined.extend_from_slice(&defaults);
-        for op in &mut out {
-            let default = match op {
-                Put::Text(text) => &mut text.default,
-                Put::Element { default, .. } => default,
-                _ => continue,
-            };
-            *default = (default.0 + base, default.1 + base);
-        }
+        shift(&mut out, base);
         Encode {
             at,
             ops: out.into(),
@@ -179,6 +179,79 @@ impl Draft {
             lengths: Box::default(),
             in_place: false,
         }
+    }
+}
+
+/// Notes the marks that steps read.
+fn note_read(ops: &[Put], read: &mut [bool; OPEN_LENGTHS_MAX]) {
+    let mut note = |mark: u8| read[usize::from(mark) % OPEN_LENGTHS_MAX] = true;
+    for op in ops {
+        match op {
+            Put::Length(length) => {
+                if let Measure::Bytes(mark) = length.what {
+                    note(mark);
+                }
+                if let Target::Mark(mark) = length.to {
+                    note(mark);
+                }
+            }
+            Put::Choose(choose) => {
+                if let Target::Mark(mark) = choose.by {
+                    note(mark);
+                }
+            }
+            _ => {}
+        }
+    }
+    for op in ops {
+        let Put::Choose(choose) = op else { continue };
+        let blocks = choose.cases.iter().map(|(_, ops)| ops).chain(&choose.otherwise);
+        blocks.into_iter().for_each(|ops| note_read(ops, read));
+    }
+}
+
+/// Merges neighbouring bytes, which go from `pool` to `joined`, and removes unread marks.
+fn join(ops: Vec<Put>, read: &[bool; OPEN_LENGTHS_MAX], pool: &[u8], joined: &mut Vec<u8>) -> Vec<Put> {
+    let mut out: Vec<Put> = Vec::with_capacity(ops.len());
+    for op in ops {
+        match op {
+            Put::Mark(mark) if !read[usize::from(mark) % OPEN_LENGTHS_MAX] => {}
+            Put::Bytes { from, to } if from == to => {}
+            Put::Bytes { from, to } => {
+                let begin = joined.len();
+                joined.extend_from_slice(pool.get(from..to).unwrap_or_default());
+                match out.last_mut() {
+                    Some(Put::Bytes { to, .. }) if *to == begin => *to = joined.len(),
+                    _ => out.push(Put::Bytes { from: begin, to: joined.len() }),
+                }
+            }
+            Put::Choose(mut choose) => {
+                let mut joined_block = |ops: Box<[Put]>| join(ops.into_vec(), read, pool, joined).into_boxed_slice();
+                let cases = std::mem::take(&mut choose.cases).into_vec();
+                choose.cases = cases.into_iter().map(|(bytes, ops)| (bytes, joined_block(ops))).collect();
+                choose.otherwise = choose.otherwise.take().map(joined_block);
+                out.push(Put::Choose(choose));
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Moves the fallbacks behind the bytes of the steps.
+fn shift(ops: &mut [Put], base: usize) {
+    for op in ops {
+        let default = match op {
+            Put::Text(text) => &mut text.default,
+            Put::Element { default, .. } => default,
+            Put::Choose(choose) => {
+                choose.cases.iter_mut().for_each(|(_, ops)| shift(ops, base));
+                choose.otherwise.iter_mut().for_each(|ops| shift(ops, base));
+                continue;
+            }
+            _ => continue,
+        };
+        *default = (default.0 + base, default.1 + base);
     }
 }
 

@@ -64,7 +64,9 @@ pub fn write(steps: &Encode, frame: &mut Vec<u8>) -> bool {
                 }
                 _ => return false,
             },
-            Put::Copy { .. } | Put::Element { .. } | Put::Number { .. } | Put::Text(_) => return false,
+            Put::Copy { .. } | Put::Element { .. } | Put::Number { .. } | Put::Text(_) | Put::Choose(_) => {
+                return false;
+            }
         }
     }
     let at = steps.at.min(frame.len());
