@@ -9,7 +9,7 @@
 
 mod answer;
 
-pub use answer::{Answer, Copied, Group, Row, Ticked, Valued, Varied};
+pub use answer::{Answer, Copied, Group, Jump, Row, Ticked, Valued, Varied};
 
 use std::sync::OnceLock;
 
@@ -125,6 +125,13 @@ pub enum Tally {
     Sum,
     /// XOR of the two bytes of the 16-bit sum.
     SumXor,
+    /// CRC of 16 bits, over all bytes of the span.
+    Crc16 {
+        /// The register before them.
+        register: u16,
+        /// Bytes and result are reflected.
+        is_reflected: bool,
+    },
     /// By the template's algorithm, over all bytes of the span.
     Whole,
 }

@@ -4,7 +4,7 @@
 //! - [`inner`]: the vendor's frame after a template (spec templates.md).
 //! - [`framer`]: cuts a stream into inner frames.
 //! - [`value`]: a field's bytes to its JSON notation and back.
-//! - [`checksum`]: the inner checksums.
+//! - [`checksum`]: the inner checksums. [`crc16`]: CRCs of 16 bits, from any register on.
 //! - [`civil`]: the calendar that functions read.
 //! - [`clock`]: a second's bytes in every form.
 //! - [`walk`]: the cursor over data frames whose fields vary in size. [`varied`]: values of such fields.
@@ -19,6 +19,7 @@ pub mod checksum;
 pub mod civil;
 pub mod clock;
 pub mod coding;
+pub mod crc16;
 pub mod envelope;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

@@ -102,12 +102,29 @@ impl Buffer {
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
     pub(super) fn has(&self, windows: &[Window]) -> bool {
-        windows.iter().fold(0, |wrong, window| wrong | ((self.load(window.at) & window.mask) ^ window.value)) == 0
+        windows.iter().all(|window| self.has_one(window))
+    }
+
+    /// Whether one window has what it should.
+    #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+    #[inline(always)]
+    pub(super) fn has_one(&self, window: &Window) -> bool {
+        self.load(window.at) & window.mask == window.value
     }
 
     /// Whether all bytes are upper-case hex digits; at least eight.
     #[inline]
     pub(super) fn is_hex(&self, from: u8, to: u8) -> bool {
+        if to.saturating_sub(from) >= BLOCK_BYTES as u8 {
+            // The last block overlaps the one before it.
+            let (mut at, last) = (from, to - BLOCK_BYTES as u8);
+            let mut digits = self.lanes(last).digits();
+            while at < last {
+                digits = digits.and(self.lanes(at).digits());
+                at += BLOCK_BYTES as u8;
+            }
+            return digits.is_full();
+        }
         let bytes = self.slice(from, to);
         let words = bytes.as_chunks::<8>().0.iter().chain(bytes.last_chunk::<8>());
         words.fold(0, |bad, word| bad | no_digits(u64::from_le_bytes(*word))) == 0

@@ -17,8 +17,9 @@ mod vector {
     use super::{BLOCK_BYTES, PLAIN_MAX};
     use safe_arch::{
         add_i64_m128i, bitand_m128i, bitor_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, get_i64_from_m128i_s,
-        load_unaligned_m128i, m128i, max_u8_m128i, move_mask_i8_m128i, set_i64_m128i_s, set_splat_i8_m128i,
-        store_unaligned_m128i, sub_saturating_u8_m128i, sum_of_u8_abs_diff_m128i, unpack_high_i64_m128i, zeroed_m128i,
+        load_unaligned_m128i, m128i, max_u8_m128i, min_u8_m128i, move_mask_i8_m128i, set_i64_m128i_s,
+        set_splat_i8_m128i, store_unaligned_m128i, sub_i8_m128i, sub_saturating_u8_m128i, sum_of_u8_abs_diff_m128i,
+        unpack_high_i64_m128i, zeroed_m128i,
     };
 
     /// Sixteen bytes, or two sums of eight.
@@ -100,6 +101,22 @@ mod vector {
         #[inline]
         pub(in super::super) fn crossed(self) -> u64 {
             get_i64_from_m128i_s(bitxor_m128i(self.0, unpack_high_i64_m128i(self.0, self.0))) as u64
+        }
+
+        /// FF where a byte is an upper-case hex digit, otherwise 00.
+        #[inline]
+        pub(in super::super) fn digits(self) -> Self {
+            let within = |first: u8, count: u8| {
+                let above = sub_i8_m128i(self.0, set_splat_i8_m128i(first as i8));
+                cmp_eq_mask_i8_m128i(above, min_u8_m128i(above, set_splat_i8_m128i(count as i8 - 1)))
+            };
+            Self(bitor_m128i(within(b'0', 10), within(b'A', 6)))
+        }
+
+        /// Whether all bytes are FF, of those that are FF or 00.
+        #[inline]
+        pub(in super::super) fn is_full(self) -> bool {
+            move_mask_i8_m128i(self.0) == 0xFFFF
         }
 
         /// Whether all bytes are 00.
@@ -209,6 +226,18 @@ mod plain {
             low ^ high
         }
 
+        /// FF where a byte is an upper-case hex digit, otherwise 00.
+        #[inline]
+        pub(in super::super) fn digits(self) -> Self {
+            self.each(self, |byte, _| if byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte) { 0xFF } else { 0 })
+        }
+
+        /// Whether all bytes are FF, of those that are FF or 00.
+        #[inline]
+        pub(in super::super) fn is_full(self) -> bool {
+            self.words() == [u64::MAX; 2]
+        }
+
         /// Whether all bytes are 00.
         #[inline]
         pub(in super::super) fn is_zero(self) -> bool {
@@ -233,25 +262,34 @@ mod tests {
             };
             let sums = one.sums().plus(other.sums());
             let word = $kind::Lanes::of_word(one.crossed());
-            let blocks = [one.xor(other), one.and(other), one.or(other), one.most(other), one.special(), sums, word];
-            (blocks.map(bytes), [sums.total(), one.crossed()], [one.is_zero(), one.special().is_zero()])
+            let digits = one.digits();
+            let blocks =
+                [one.xor(other), one.and(other), one.or(other), one.most(other), one.special(), digits, sums, word];
+            let told = [one.is_zero(), one.special().is_zero(), digits.is_full()];
+            (blocks.map(bytes), [sums.total(), one.crossed()], told)
         }};
     }
 
     proptest! {
         #[test]
         fn both_kinds_do_the_same(one: [u8; BLOCK_BYTES], other: [u8; BLOCK_BYTES], mask: u16, special in 0xFA_u8..) {
-            for one in [one, one.map(|byte| byte.min(special)), one.map(|byte| if mask > 9 { 0 } else { byte })] {
+            let zeros = one.map(|byte| if mask > 9 { 0 } else { byte });
+            let digits = one.map(|byte| b"0123456789ABCDEF"[usize::from(byte & 0x0F)]);
+            let nearly = one.map(|byte| b"0123456789ABCDEF/:@G"[usize::from(byte % 20)]);
+            for one in [one, one.map(|byte| byte.min(special)), zeros, digits, nearly] {
                 let plain = all_of!(plain, &one, &other);
                 let vector = all_of!(chosen, &one, &other);
                 prop_assert_eq!(plain, vector);
-                let (blocks, [total, crossed], [is_zero, is_plain]) = plain;
+                let (blocks, [total, crossed], [is_zero, is_plain, is_hex]) = plain;
                 let sum: u64 = one.iter().chain(&other).map(|&byte| u64::from(byte)).sum();
                 prop_assert_eq!(total, sum);
                 prop_assert_eq!(crossed.to_le_bytes(), std::array::from_fn(|number| one[number] ^ one[number + 8]));
                 prop_assert_eq!(blocks[3], std::array::from_fn(|number| one[number].max(other[number])));
                 prop_assert_eq!(is_zero, one.iter().all(|&byte| byte == 0));
                 prop_assert_eq!(is_plain, one.iter().all(|&byte| byte < ESCAPE));
+                let is_digit = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
+                prop_assert_eq!(is_hex, one.into_iter().all(is_digit));
+                prop_assert_eq!(blocks[5], one.map(|byte| if is_digit(byte) { 0xFF } else { 0 }));
             }
         }
     }

@@ -97,7 +97,7 @@ fn build(turn: &mut Turn<'_>, answer: &Answer, number: usize, due_ns: i64) -> Pa
         pass.sum(Lanes::of_word(word & varied.sealed));
     }
     if let Some(seal) = &answer.seal {
-        let word = sealed(seal, (turn.fsu, number), reply, answer.sum + pass.sums.total());
+        let word = sealed((seal, answer.jump.as_deref()), (turn.fsu, number), reply, answer.sum + pass.sums.total());
         reply.add_word(seal.at, word);
         pass.add(Lanes::of_word(word));
     }

@@ -3,8 +3,9 @@
 use super::Buffers;
 use super::buffer::{Buffer, hex};
 use fsu_plan::model::fleet::Fsu;
-use fsu_plan::model::profile::{Answer, Profile, Row, Seal, SealForm, Tally};
+use fsu_plan::model::profile::{Answer, Jump, Profile, Row, Seal, SealForm, Tally};
 use fsu_plan::wire::checksum::{plain, sum_xor};
+use fsu_plan::wire::crc16::{Crc16, jumped};
 
 /// The rule that answers a request.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,7 @@ pub(crate) fn find<'p>(
         return None;
     }
     if let Some(seal) = &profile.seal
-        && request.load(seal.at) & seal.place != sealed(seal, (fsu, number), request, sum)
+        && request.load(seal.at) & seal.place != sealed((seal, None), (fsu, number), request, sum)
     {
         return None;
     }
@@ -41,7 +42,7 @@ pub(crate) fn find<'p>(
     }
     let rows = profile.keys.find(|at| request.load(at));
     let row = match rows {
-        [row, ..] if row.checks.is_empty() => row,
+        [row, ..] if row.check.mask == 0 => row,
         _ => first(rows, request)?,
     };
     row.answers.first().map(|answer| Found { number, row, answer })
@@ -52,21 +53,26 @@ pub(crate) fn find<'p>(
 fn first<'p>(rows: &'p [Row], request: &Buffer) -> Option<&'p Row> {
     // A loop: as an iterator's `find` it becomes a call of its own.
     for row in rows {
-        if request.has(&row.checks) {
+        if request.has_one(&row.check) && (row.checks.is_empty() || request.has(&row.checks)) {
             return Some(row);
         }
     }
     None
 }
 
-/// The bytes of the checksum of a frame whose bytes add up to `sum`.
+/// The bytes of the checksum of a frame whose bytes add up to `sum`; with what is behind the span of a CRC.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub(super) fn sealed(seal: &Seal, (fsu, number): (&Fsu, usize), frame: &Buffer, sum: u64) -> u64 {
+pub(super) fn sealed(
+    (seal, jump): (&Seal, Option<&Jump>),
+    (fsu, number): (&Fsu, usize),
+    frame: &Buffer,
+    sum: u64,
+) -> u64 {
     let number = match seal.tally {
         Tally::Sum => sum,
         Tally::SumXor => sum_xor(sum),
-        Tally::Whole => whole(seal, (fsu, number), frame),
+        Tally::Crc16 { .. } | Tally::Whole => whole((seal, jump), (fsu, number), frame),
     };
     let number = (number ^ seal.flip).wrapping_add(seal.add) & seal.mask;
     match seal.form {
@@ -79,8 +85,15 @@ pub(super) fn sealed(seal: &Seal, (fsu, number): (&Fsu, usize), frame: &Buffer, 
 
 /// The template's algorithm over all bytes of the span.
 #[inline(never)]
-fn whole(seal: &Seal, (fsu, number): (&Fsu, usize), frame: &Buffer) -> u64 {
+fn whole((seal, jump): (&Seal, Option<&Jump>), (fsu, number): (&Fsu, usize), frame: &Buffer) -> u64 {
     let bytes = frame.slice(seal.from, seal.to);
-    let Some(device) = fsu.devices.get(number) else { return 0 };
-    device.template.checksum.as_ref().map_or(0, |checksum| plain(&checksum.algorithm, bytes))
+    let checksum = fsu.devices.get(number).and_then(|device| device.template.checksum.as_ref());
+    let Some(checksum) = checksum else { return 0 };
+    if let Tally::Crc16 { register, is_reflected } = seal.tally
+        && let Some(crc) = Crc16::table(&checksum.algorithm, is_reflected)
+    {
+        let register = crc.run(register, bytes);
+        return jump.map_or(register, |jump| jumped(jump, register)).into();
+    }
+    plain(&checksum.algorithm, bytes)
 }

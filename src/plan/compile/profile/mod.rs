@@ -3,6 +3,7 @@
 //! A profile takes what is right in the usual way. The general code stays the judge of everything else, and of what a
 //! profile does: what is in doubt here is left to it.
 
+mod jump;
 mod layout;
 mod reply;
 mod request;
@@ -13,7 +14,7 @@ mod tests;
 
 use crate::config::budget::Budget;
 use crate::model::fleet::{Device, Fleet};
-use crate::model::profile::{Answer, Copied, Group, PROFILED_BYTES_MAX, Profile, Profiles, Row, Window};
+use crate::model::profile::{Answer, Copied, Group, Jump, PROFILED_BYTES_MAX, Profile, Profiles, Row, Window};
 use crate::model::rule::Rule;
 use crate::model::template::Encoding;
 
@@ -45,7 +46,7 @@ fn bytes_most(device: &Device) -> usize {
         let patches: usize = rule.replies.iter().map(|reply| reply.patches.len()).sum();
         size_of::<Row>()
             + rule.when.len() * 2 * size_of::<Window>()
-            + rule.replies.len() * (size_of::<Answer>() + PROFILED_BYTES_MAX)
+            + rule.replies.len() * (size_of::<Answer>() + size_of::<Jump>() + PROFILED_BYTES_MAX)
             + patches * 2 * size_of::<Copied>()
     };
     let rules: usize = device.rules.iter().flatten().map(of_rule).sum();
@@ -82,6 +83,7 @@ pub fn bytes(profiles: &Profiles) -> usize {
     let answer = |answer: &Answer| {
         size_of::<Answer>()
             + size_of_val(&*answer.behind)
+            + answer.jump.as_deref().map_or(0, size_of_val)
             + size_of_val(&*answer.copies)
             + size_of_val(&*answer.ticks)
             + size_of_val(&*answer.values)

@@ -1,5 +1,6 @@
 //! Replies of known length: the whole outer frame, and what is written into it.
 
+use super::jump::shorten;
 use super::layout::{Layout, masks};
 use super::seal::{is_sealed, place_len, seal};
 use crate::model::fleet::Device;
@@ -78,6 +79,11 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
     let varied = varied.map(|(at, mask)| Varied { mask, sealed: sealed(at, mask), at: at as u8 });
     let ticks = ticks(written.ticks).into_iter();
     let ticks = ticks.map(|ticked| Ticked { sealed: sealed(ticked.to.into(), ticked.sealed), ..ticked });
+    let mut shortened = seal;
+    let jump = match (&mut shortened, &template.checksum) {
+        (Some(seal), Some(checksum)) => shorten(seal, checksum, &frame, &written.places),
+        _ => None,
+    };
     let mut copies = copies(written.copies, seal.as_ref()).into_iter();
     let mut blocks = blocks(&frame);
     let behind = blocks.split_off(FRONT.min(blocks.len()));
@@ -92,8 +98,9 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
         behind: behind.into(),
         last: (frame.len() - 1) as u8,
         data_len: layout.wire_len as u8,
-        seal,
+        seal: shortened,
         sum,
+        jump,
         xor: crossed,
         escaped,
         hex: template.encoding == Encoding::AsciiHex,
@@ -198,18 +205,14 @@ fn write(
         Patch::Number { number: which, to, len, form } => {
             let span = reply.span(to, len)?;
             written.places.extend(span.clone());
-            match places(which, form, len) {
-                Some(bytes) => {
-                    let is_hex = span.len() > len;
-                    let digits = |&which: &u8| {
-                        if is_hex { vec![HIGH_DIGIT | which, LOW_DIGIT | which] } else { vec![which] }
-                    };
-                    written.ticks.extend(span.zip(bytes.iter().flat_map(digits)));
-                }
-                None => {
-                    written.values.push(Valued { patch: u16::try_from(number).ok()?, to: span.start as u8 });
-                    written.valued.extend(span);
-                }
+            if let Some(bytes) = places(which, form, len) {
+                let is_hex = span.len() > len;
+                let digits =
+                    |&which: &u8| if is_hex { vec![HIGH_DIGIT | which, LOW_DIGIT | which] } else { vec![which] };
+                written.ticks.extend(span.zip(bytes.iter().flat_map(digits)));
+            } else {
+                written.values.push(Valued { patch: u16::try_from(number).ok()?, to: span.start as u8 });
+                written.valued.extend(span);
             }
             Some(())
         }

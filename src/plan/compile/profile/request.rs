@@ -71,7 +71,7 @@ pub(super) fn profile(device: &Device, data_len: usize) -> Option<Profile> {
         rest,
         digits,
         keys: Keys::new(parts, groups),
-        ..steps(head(device, layout.wire_len, checks), seal, layout.wire_len)
+        ..steps(&head(device, layout.wire_len, checks), seal, layout.wire_len)
     })
 }
 
@@ -168,8 +168,10 @@ fn row<'c>(layout: &Layout<'_>, constants: impl Iterator<Item = &'c Constant>, a
         Told::Partly => Vec::new(),
         Told::Whole => answers,
     };
+    let mut windows = bytes.all_windows().into_iter();
     Some(Row {
-        checks: bytes.all_windows().into(),
+        check: windows.next().unwrap_or_default(),
+        checks: windows.collect(),
         command: 0,
         rule: 0,
         reads: false,

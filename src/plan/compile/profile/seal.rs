@@ -4,14 +4,18 @@ use super::layout::Layout;
 use crate::model::profile::{Seal, SealForm, Tally};
 use crate::model::template::{Algorithm, Checksum, Complement};
 use crate::wire::checksum::span;
+use crate::wire::crc16::Crc16;
 
 /// The checksum in such a frame; `None`: a profile cannot take it.
 pub(super) fn seal(checksum: &Checksum, layout: &Layout<'_>) -> Option<Seal> {
-    let tally = match checksum.algorithm {
-        Algorithm::Sum => Tally::Sum,
-        Algorithm::SumXor => Tally::SumXor,
+    let (tally, xorout) = match &checksum.algorithm {
+        Algorithm::Sum => (Tally::Sum, 0),
+        Algorithm::SumXor => (Tally::SumXor, 0),
         Algorithm::Special(_) => return None,
-        _ => Tally::Whole,
+        algorithm => match Crc16::new(algorithm) {
+            Some((crc, register, xorout)) => (Tally::Crc16 { register, is_reflected: crc.is_reflected() }, xorout),
+            None => (Tally::Whole, 0),
+        },
     };
     let (from, to) = span(checksum, layout.raw_len);
     // A span outside the frame is empty; one over bytes that travel as digits would have to be decoded.
@@ -30,7 +34,7 @@ pub(super) fn seal(checksum: &Checksum, layout: &Layout<'_>) -> Option<Seal> {
     let overlaps = place.start < to && from < place.end;
     (place.len() <= 8 && !overlaps).then(|| Seal {
         tally,
-        flip: if checksum.complement == Complement::None { 0 } else { u64::MAX },
+        flip: u64::from(xorout) ^ if checksum.complement == Complement::None { 0 } else { u64::MAX },
         add: u64::from(checksum.complement == Complement::Twos),
         form,
         from: from as u8,
@@ -49,6 +53,7 @@ pub(super) fn place_len(seal: &Seal) -> usize {
 /// Whether the checksum is summed over that place.
 pub(super) fn is_sealed(seal: Option<&Seal>, place: usize) -> bool {
     seal.is_some_and(|seal| {
-        seal.tally != Tally::Whole && (usize::from(seal.from)..usize::from(seal.to)).contains(&place)
+        matches!(seal.tally, Tally::Sum | Tally::SumXor)
+            && (usize::from(seal.from)..usize::from(seal.to)).contains(&place)
     })
 }

@@ -29,12 +29,12 @@ pub(super) fn head(device: &Device, wire_len: usize, mut bytes: Bytes) -> Bytes 
 }
 
 /// A profile with nothing but the pass over frames of these bytes, and the checksum.
-pub(super) fn steps(bytes: Bytes, seal: Option<Seal>, wire_len: usize) -> Profile {
+pub(super) fn steps(bytes: &Bytes, seal: Option<Seal>, wire_len: usize) -> Profile {
     let (inner, outer) = (DATA + wire_len, DATA + wire_len + BEHIND);
     // Those that one of both frames has; the last block has at least P_tailer, which is in none of them.
     let whole = (wire_len + BEHIND - 1) / BLOCK_BYTES;
     let block = |number: usize| DATA + number * BLOCK_BYTES;
-    let step = |number: usize| step(&bytes, seal.as_ref(), block(number)..block(number + 1));
+    let step = |number: usize| step(bytes, seal.as_ref(), block(number)..block(number + 1));
     let counted = (1..outer - 1).filter_map(|place| bytes.byte(place));
     let summed = (DATA..inner).filter(|&place| is_sealed(seal.as_ref(), place));
     Profile {
@@ -44,8 +44,8 @@ pub(super) fn steps(bytes: Bytes, seal: Option<Seal>, wire_len: usize) -> Profil
             only(bytes.known(HEAD_END), &(2 * BLOCK_BYTES..DATA), HEAD_END),
         ],
         whole: (0..whole).map(step).collect(),
-        inner_end: end(&bytes, seal.as_ref(), block(wire_len / BLOCK_BYTES)..inner),
-        outer_end: end(&bytes, seal.as_ref(), block(whole)..outer),
+        inner_end: end(bytes, seal.as_ref(), block(wire_len / BLOCK_BYTES)..inner),
+        outer_end: end(bytes, seal.as_ref(), block(whole)..outer),
         rest: Box::default(),
         xor: counted.clone().fold(0, |all, byte| all ^ byte),
         escaped: counted.clone().any(|byte| byte >= ESCAPE),

@@ -11,10 +11,15 @@ pub struct Group {
     pub rows: Box<[Row]>,
 }
 
+/// What a CRC of 16 bits becomes by known bytes, for every value of each of its four digits: together they are that of the CRC.
+pub type Jump = [[u16; 16]; 4];
+
 /// A rule of a command.
 #[derive(Debug)]
 pub struct Row {
-    /// Constants of the command and of the rule's `when`.
+    /// Constants of the command and of the rule's `when`: the first; if there is none, it fits every frame.
+    pub check: Window,
+    /// The others.
     pub checks: Box<[Window]>,
     /// Number of the command.
     pub command: u16,
@@ -103,6 +108,8 @@ pub struct Answer {
     pub seal: Option<Seal>,
     /// Sum of the known bytes in its span.
     pub sum: u64,
+    /// The known bytes at the end of the span of a CRC, which the checksum's own span does not have.
+    pub jump: Option<Box<Jump>>,
     /// XOR of the known bytes that P_verify covers.
     pub xor: u8,
     /// A known byte has to be escaped.
