@@ -119,19 +119,9 @@ pub(crate) fn number(
     scratch: &mut Vec<u8>,
 ) -> Result<Num, Failed> {
     scratch.clear();
-    // A local name: the lifetime of the inputs behind it stays their own.
-    match inputs {
-        Some(inputs) => {
-            let mut machine = Machine::new(calc, request, Some(inputs), scratch);
-            let value = machine.run()?;
-            machine.as_number(value)
-        }
-        None => {
-            let mut machine = Machine::new(calc, request, None, scratch);
-            let value = machine.run()?;
-            machine.as_number(value)
-        }
-    }
+    let mut machine = Machine::new(calc, request, inputs, scratch);
+    let value = machine.run()?;
+    machine.as_number(value)
 }
 
 /// Writes the bytes of an expression over `out`: numbers as `width` bytes, the high one first.
@@ -276,7 +266,7 @@ impl<'m, 'i> Machine<'m, 'i> {
             Op::Compare(compare) => {
                 let b = self.pop();
                 let a = self.pop();
-                let order = self.order(a, b, matches!(compare, Compare::Equal | Compare::Differs))?;
+                let order = self.order(a, b, matches!(compare, Compare::Equal | Compare::Differs));
                 self.truth(holds(compare, order));
             }
             Op::Truth => {
@@ -297,13 +287,22 @@ impl<'m, 'i> Machine<'m, 'i> {
                 self.truth(from >= 0 && many >= 0 && end.is_some_and(|end| end <= all));
             }
             // Taken, and no jump.
-            Op::IfNot(_) => {}
-            Op::Jump(_) | Op::And(_) | Op::Or(_) | Op::OrElse(_) => {}
-            Op::FieldNumber(_) | Op::FieldText(_) | Op::FieldBytes(_) | Op::FieldRaw(_) => self.load(op)?,
-            Op::FieldBits(..) | Op::Items(_) => self.load(op)?,
+            Op::IfNot(_) | Op::Jump(_) | Op::And(_) | Op::Or(_) | Op::OrElse(_) => {}
+            Op::FieldNumber(_)
+            | Op::FieldText(_)
+            | Op::FieldBytes(_)
+            | Op::FieldRaw(_)
+            | Op::FieldBits(..)
+            | Op::Items(_) => self.load(op)?,
             Op::Ramp | Op::Sine | Op::Walk(_) | Op::Csv(_) => self.moving(op)?,
-            Op::Mem(..) | Op::MemBits(..) | Op::Entry(_) | Op::EntryBytes(_) | Op::Has(_) => self.remembered(op)?,
-            Op::Key(_) | Op::Entries(_) | Op::Count(..) => self.remembered(op)?,
+            Op::Mem(..)
+            | Op::MemBits(..)
+            | Op::Entry(_)
+            | Op::EntryBytes(_)
+            | Op::Has(_)
+            | Op::Key(_)
+            | Op::Entries(_)
+            | Op::Count(..) => self.remembered(op)?,
             _ => self.more(op)?,
         }
         Ok(())

@@ -290,7 +290,6 @@ impl Call<'_> {
         for c in self.arguments.chars() {
             match (quote, c) {
                 (Some(open), _) if open == c => quote = None,
-                (Some(_), _) => {}
                 (None, '"' | '\'') => quote = Some(c),
                 (None, '(') => depth += 1,
                 (None, ')') => depth -= 1,

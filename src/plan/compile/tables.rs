@@ -32,7 +32,9 @@ pub(super) fn read(loader: &mut Loader, kept: &mut Kept, all: &mut Tables, files
                 .flat_map(|map| &map.0)
                 .for_each(|(_, value)| look(&value.value));
             let test = rule.when.as_ref().and_then(|when| when.test.clone());
-            test.into_iter().for_each(|test| look(&Json::Str(test.into())));
+            if let Some(test) = test {
+                look(&Json::Str(test.into()));
+            }
             for store in rule.store.iter().flat_map(|list| &list.0) {
                 let raw = &store.value;
                 [&raw.at, &raw.bit, &raw.count, &raw.value].into_iter().flatten().for_each(|value| look(&value.value));
@@ -72,7 +74,7 @@ fn column(loader: &Loader, path: &Path, column: &str) -> Table {
     if loader.diags.budget.charge(8 * numbers.len()).is_err() {
         return Err(format!("{shown}: no memory for its rows"));
     }
-    Ok(numbers.into())
+    Ok(numbers)
 }
 
 /// The numbers of a column: by its name in the first line, or by its number from 0.

@@ -14,7 +14,7 @@ impl Machine<'_, '_> {
         let Calc { shape, .. } = *self.calc;
         match (shape, value) {
             (Shape::Plain | Shape::Number | Shape::Raw, Value::Num(number)) => {
-                self.only(|out| push_number(number, out))
+                self.only(|out| push_number(number, out));
             }
             (Shape::Whole, Value::Num(_)) => {
                 let number = self.whole(value)?;

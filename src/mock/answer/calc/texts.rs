@@ -33,23 +33,23 @@ impl Machine<'_, '_> {
     }
 
     /// Which of two values is larger. Texts are equal only as texts, and otherwise compare as numbers if both are some.
-    pub(super) fn order(&self, a: Value, b: Value, is_equality: bool) -> Result<Ordering, Failed> {
+    pub(super) fn order(&self, a: Value, b: Value, is_equality: bool) -> Ordering {
         match (a, b) {
-            (Value::Num(a), Value::Num(b)) => Ok(calc::order(a, b)),
-            (Value::Bytes(a), Value::Bytes(b)) => Ok(order_bytes(self.slice(a), self.slice(b))),
+            (Value::Num(a), Value::Num(b)) => calc::order(a, b),
+            (Value::Bytes(a), Value::Bytes(b)) => order_bytes(self.slice(a), self.slice(b)),
             (Value::Text(a), Value::Text(b)) => {
                 let (a, b) = (self.slice(a), self.slice(b));
-                Ok(match Num::parse(a).zip(Num::parse(b)) {
+                match Num::parse(a).zip(Num::parse(b)) {
                     Some((a, b)) if !is_equality => calc::order(a, b),
                     _ => a.cmp(b),
-                })
+                }
             }
-            (Value::Bytes(bytes), Value::Text(text)) => Ok(self.order_hex(bytes, text)),
-            (Value::Text(text), Value::Bytes(bytes)) => Ok(self.order_hex(bytes, text).reverse()),
-            (Value::Bytes(bytes), Value::Num(number)) => Ok(self.order_number(bytes, number)),
-            (Value::Num(number), Value::Bytes(bytes)) => Ok(self.order_number(bytes, number).reverse()),
-            (Value::Text(text), Value::Num(number)) => Ok(self.order_text(text, number)),
-            (Value::Num(number), Value::Text(text)) => Ok(self.order_text(text, number).reverse()),
+            (Value::Bytes(bytes), Value::Text(text)) => self.order_hex(bytes, text),
+            (Value::Text(text), Value::Bytes(bytes)) => self.order_hex(bytes, text).reverse(),
+            (Value::Bytes(bytes), Value::Num(number)) => self.order_number(bytes, number),
+            (Value::Num(number), Value::Bytes(bytes)) => self.order_number(bytes, number).reverse(),
+            (Value::Text(text), Value::Num(number)) => self.order_text(text, number),
+            (Value::Num(number), Value::Text(text)) => self.order_text(text, number).reverse(),
         }
     }
 
@@ -121,7 +121,7 @@ impl Machine<'_, '_> {
                         let scaled = (number * scale).round();
                         Num::Dec(if scaled.is_finite() { scaled / scale } else { number })
                     }
-                    whole => whole,
+                    whole @ Num::Int(_) => whole,
                 };
                 self.push(Value::Num(number));
             }
@@ -205,29 +205,7 @@ impl Machine<'_, '_> {
                     in_pool: span.in_pool,
                 }));
             }
-            Op::Cat(many) => {
-                let first = self.len.saturating_sub(usize::from(many));
-                for place in first..self.len {
-                    let value = self.stack.get(place).copied().ok_or(Failed::Unknown)?;
-                    let span = self.as_text(value)?;
-                    if let Some(place) = self.stack.get_mut(place) {
-                        *place = Value::Text(span);
-                    }
-                }
-                let from = self.out.len();
-                for place in first..self.len {
-                    let Some(Value::Text(span)) = self.stack.get(place).copied() else { continue };
-                    let (a, b) = (span.from as usize, span.to as usize);
-                    if span.in_pool {
-                        self.out.extend_from_slice(self.calc.pool.get(a..b).unwrap_or_default());
-                    } else {
-                        self.out.extend_from_within(a..b);
-                    }
-                }
-                self.len = first;
-                let span = self.appended(from)?;
-                self.push(Value::Text(span));
-            }
+            Op::Cat(many) => self.cat(many)?,
             Op::Be | Op::Le => {
                 let many = self.pop_size()?.min(8);
                 let number = self.pop_whole()?;
@@ -240,6 +218,32 @@ impl Machine<'_, '_> {
             }
             _ => return Err(Failed::Unknown),
         }
+        Ok(())
+    }
+
+    /// The texts of the topmost values, one after another.
+    fn cat(&mut self, many: u8) -> Result<(), Failed> {
+        let first = self.len.saturating_sub(usize::from(many));
+        for place in first..self.len {
+            let value = self.stack.get(place).copied().ok_or(Failed::Unknown)?;
+            let span = self.as_text(value)?;
+            if let Some(place) = self.stack.get_mut(place) {
+                *place = Value::Text(span);
+            }
+        }
+        let from = self.out.len();
+        for place in first..self.len {
+            let Some(Value::Text(span)) = self.stack.get(place).copied() else { continue };
+            let (a, b) = (span.from as usize, span.to as usize);
+            if span.in_pool {
+                self.out.extend_from_slice(self.calc.pool.get(a..b).unwrap_or_default());
+            } else {
+                self.out.extend_from_within(a..b);
+            }
+        }
+        self.len = first;
+        let span = self.appended(from)?;
+        self.push(Value::Text(span));
         Ok(())
     }
 

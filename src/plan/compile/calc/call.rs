@@ -3,10 +3,11 @@
 use super::super::crc;
 use super::super::datetime;
 use super::super::expr::{ExprError, nearest};
+use super::super::kept::Kept;
 use super::emit::{Call, Emitter, Want, constant};
 use super::error::{CalcError, Wrong};
 use super::functions::Called;
-use super::parse::What;
+use super::parse::{Node, What};
 use crate::model::calc::{Op, Unary, ValueKind};
 use crate::model::reply::Number;
 use crate::model::rule::REGISTER_BYTES_MAX;
@@ -203,7 +204,7 @@ impl Emitter<'_> {
         let name = call.text();
         let area = self.scope.kept().and_then(|kept| kept.area(name));
         let Some((area, bytes)) = area else {
-            let known = self.scope.kept().map(|kept| kept.area_names()).unwrap_or_default();
+            let known = self.scope.kept().map(Kept::area_names).unwrap_or_default();
             let near = if known.is_empty() {
                 " (`memory` of the device in fsu_devices.json makes areas)".to_owned()
             } else {
@@ -268,15 +269,12 @@ impl Emitter<'_> {
         match call.called {
             C::Abs => self.push(Op::Unary(Unary::Abs), 1, 1),
             C::Round => {
-                match more {
-                    [digits, ..] => {
-                        self.numeric(digits, &place)?;
-                        kind = ValueKind::Number;
-                    }
-                    [] => {
-                        self.push(Op::Int(0), 0, 1);
-                        kind = ValueKind::Whole;
-                    }
+                if let Some(digits) = more.first() {
+                    self.numeric(digits, &place)?;
+                    kind = ValueKind::Number;
+                } else {
+                    self.push(Op::Int(0), 0, 1);
+                    kind = ValueKind::Whole;
                 }
                 self.push(Op::Round, 2, 1);
             }
@@ -295,12 +293,12 @@ impl Emitter<'_> {
         use Called as C;
         let place = format!("{}()", call.called.name());
         let (first, more) = call.given.split_first().ok_or_else(|| call.wrong(Wrong::Ends))?;
-        let optional = |emitter: &mut Self, default: i64| match more.first() {
-            Some(node) => emitter.numeric(node, &place).map(drop),
-            None => {
-                emitter.push(Op::Int(default), 0, 1);
-                Ok(())
+        let optional = |emitter: &mut Self, default: i64| {
+            if let Some(node) = more.first() {
+                return emitter.numeric(node, &place).map(drop);
             }
+            emitter.push(Op::Int(default), 0, 1);
+            Ok(())
         };
         match call.called {
             C::Hex | C::Dec => {
@@ -349,23 +347,25 @@ impl Emitter<'_> {
                 self.grow(self.bytes_max);
                 Ok(ValueKind::Text)
             }
-            _ => {
-                let name = call.text();
-                let plain = name.strip_prefix("crc:").unwrap_or(name);
-                let known = crc::ambiguous(plain).map_or_else(|| crc::find(plain), |_| None);
-                let Some(found) = known else {
-                    let near = match crc::ambiguous(plain) {
-                        Some(meant) => format!(" may mean several ({})", meant.replace("crc:", "")),
-                        None => crc::nearest_name(plain),
-                    };
-                    return Err(call.wrong(Wrong::Sum { name: name.into(), near }));
-                };
-                self.value(first, Want::Value)?;
-                self.sums.push(Arc::new(found.algorithm));
-                self.push(Op::Crc((self.sums.len() - 1) as u16), 1, 1);
-                Ok(ValueKind::Whole)
-            }
+            _ => self.crc(call, first),
         }
+    }
+
+    fn crc(&mut self, call: &Call<'_, '_>, of: &Node<'_>) -> Result<ValueKind, CalcError> {
+        let name = call.text();
+        let plain = name.strip_prefix("crc:").unwrap_or(name);
+        let known = crc::ambiguous(plain).map_or_else(|| crc::find(plain), |_| None);
+        let Some(found) = known else {
+            let near = match crc::ambiguous(plain) {
+                Some(meant) => format!(" may mean several ({})", meant.replace("crc:", "")),
+                None => crc::nearest_name(plain),
+            };
+            return Err(call.wrong(Wrong::Sum { name: name.into(), near }));
+        };
+        self.value(of, Want::Value)?;
+        self.sums.push(Arc::new(found.algorithm));
+        self.push(Op::Crc((self.sums.len() - 1) as u16), 1, 1);
+        Ok(ValueKind::Whole)
     }
 }
 

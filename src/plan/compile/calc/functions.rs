@@ -121,8 +121,18 @@ impl Called {
         use Called as C;
         match self {
             C::Year | C::Month | C::Day | C::Week | C::Hour | C::Minute | C::Second | C::Datetime => Name::May,
-            C::Reg | C::Has | C::Entries | C::Key | C::Mem | C::Bits | C::InArea | C::InBits => Name::Must,
-            C::Count | C::Param | C::Csv | C::Crc => Name::Must,
+            C::Reg
+            | C::Has
+            | C::Entries
+            | C::Key
+            | C::Mem
+            | C::Bits
+            | C::InArea
+            | C::InBits
+            | C::Count
+            | C::Param
+            | C::Csv
+            | C::Crc => Name::Must,
             _ => Name::None,
         }
     }

@@ -120,9 +120,9 @@ impl<'t> Lexer<'t> {
     fn number(&self, rest: &'t str) -> Result<(Token<'t>, usize), CalcError> {
         let bytes = rest.as_bytes();
         let digit = |at: usize| bytes.get(at).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b'_');
-        let mut end = (0..).find(|&at| !digit(at)).unwrap_or(rest.len());
+        let mut end = (0..rest.len()).find(|&at| !digit(at)).unwrap_or(rest.len());
         if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
-            end = (end + 1..).find(|&at| !digit(at)).unwrap_or(rest.len());
+            end = (end + 1..rest.len()).find(|&at| !digit(at)).unwrap_or(rest.len());
         }
         let text = &rest[..end];
         let number = Num::parse(text.as_bytes()).ok_or_else(|| self.error(self.at, Wrong::Number(text.into())))?;
@@ -133,10 +133,10 @@ impl<'t> Lexer<'t> {
     pub(super) fn name(&mut self) -> Result<(&'t str, usize), CalcError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let at = self.at + (rest.len() - rest.trim_start().len());
-        if rest.trim_start().starts_with(['\'', '"']) {
-            if let (Token::Text(text), at) = self.next()? {
-                return Ok((text, at));
-            }
+        if rest.trim_start().starts_with(['\'', '"'])
+            && let (Token::Text(text), at) = self.next()?
+        {
+            return Ok((text, at));
         }
         let end = rest.find([',', '(', ')', '[', ']', '}', '#', '$']).unwrap_or(rest.len());
         self.at += end;

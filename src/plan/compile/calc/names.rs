@@ -46,7 +46,7 @@ impl Emitter<'_> {
         self.grow(longest);
         let (op, kind) = match (want, notation) {
             (Want::Raw, _) => (Op::FieldRaw(number), ValueKind::Bytes),
-            (Want::Text, _) => (Op::FieldText(number), ValueKind::Text),
+            (Want::Text, _) | (_, Notation::Text | Notation::Time) => (Op::FieldText(number), ValueKind::Text),
             (_, Notation::Digits) if is_hex => (Op::FieldBytes(number), ValueKind::Bytes),
             (_, Notation::Digits) if len <= DIGIT_BYTES => (Op::FieldNumber(number), ValueKind::Whole),
             (_, Notation::Digits) => (Op::FieldText(number), ValueKind::Any),
@@ -56,7 +56,6 @@ impl Emitter<'_> {
                 (Op::FieldBits(number, 0, (8 * len - 1) as u16), ValueKind::Whole)
             }
             (_, Notation::Bits) => (Op::FieldBytes(number), ValueKind::Bytes),
-            (_, Notation::Text | Notation::Time) => (Op::FieldText(number), ValueKind::Text),
         };
         self.push(op, 0, 1);
         Ok(kind)

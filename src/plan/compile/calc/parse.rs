@@ -206,7 +206,9 @@ impl<'t> Parser<'t> {
         }
         let called = Called::named(name).map_err(|what| self.lexer.error(at, what))?;
         let (mut first, mut key) = (None, None);
-        if called.takes_name() != Name::None {
+        if called.takes_name() == Name::None {
+            self.advance()?;
+        } else {
             // The parenthesis, and behind it the name as it is written.
             self.lexer = before;
             self.lexer.next()?;
@@ -217,8 +219,6 @@ impl<'t> Parser<'t> {
                 key = Some(Box::new(self.expression()?));
                 self.expect("]", "`]`")?;
             }
-        } else {
-            self.advance()?;
         }
         let mut given = Vec::new();
         let has_more = if first.is_some() { self.takes(",")? } else { !matches!(self.next.0, Token::Sign(")")) };
