@@ -623,3 +623,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn engineering_values_names_and_digits_in_characters() {
+    let t = json!({"name": "t", "type": "uint", "length": 2, "scale": 0.1, "offset": -40});
+    let list = json!([t, {"name": "state", "length": 1, "enum": {"00": "closed", "01": "open"}},
+        field("n", "dec", 3), field("x", "hexdigits", 4), field("long", "hexdigits", 16)]);
+    let mut files = typed(json!([
+        {"when": "state == 'open' && t > 11 && n < 8 && x == 0xFF",
+            "data": {"t": "${t + 0.5}$", "n": "${n + x - 254}$", "x": "${x + 1}$", "state": "${state | 2}$"}},
+        {"when": "state == 0 && int(long, 16) == 16", "data": {"t": "${sine(-10, 10, 60)}$", "n": "${count(calls, 998)}$"}},
+        {"data": {"t": "0", "state": "open"}}
+    ]));
+    for of in ["req_data_list", "resp_data_list"] {
+        files[2].1["protocol"]["data_frame"][0][of] = list.clone();
+    }
+    let mut talk = Talk::new(&files);
+    let text = |text: &str| hex(text.as_bytes());
+    let frame = |t: &str, state: &str, n: &str, x: &str| {
+        format!("7E01{t}{state}{}{}{}070D", text(n), text(x), text("0000000000000010"))
+    };
+    talk.check(&frame("01FF", "01", "007", "00FF"), &frame("0204", "03", "008", "0100"));
+    talk.check(&frame("01FF", "01", "008", "00FF"), &frame("0190", "01", "008", "00FF"));
+    for n in ["998", "999", "000"] {
+        talk.check(&frame("0000", "00", "001", "00FF"), &frame("0190", "00", n, "00FF"));
+    }
+    assert_eq!((talk.counted(), talk.state.counters.value_misfits), ((0, 0), 0));
+}

@@ -3,7 +3,6 @@
 use super::super::crc;
 use super::super::datetime;
 use super::super::expr::{ExprError, nearest};
-use super::super::kept::Kept;
 use super::emit::{Call, Emitter, Want, constant};
 use super::error::{CalcError, Wrong};
 use super::functions::Called;
@@ -126,7 +125,7 @@ impl Emitter<'_> {
             self.push(if is_bytes { Op::RegisterBytes(register) } else { Op::Register(register) }, 0, 1);
             return self.default(call, is_bytes);
         }
-        let kept = self.scope.kept().ok_or_else(|| call.wrong(value(ExprError::RegisterOfNoDevice(name.into()))))?;
+        let kept = self.scope.kept().ok_or_else(|| call.no_device())?;
         match call.called {
             C::Param => {
                 self.grow(TEXT_BYTES);
@@ -202,9 +201,9 @@ impl Emitter<'_> {
     fn memory(&mut self, call: &Call<'_, '_>) -> Result<ValueKind, CalcError> {
         use Called as C;
         let name = call.text();
-        let area = self.scope.kept().and_then(|kept| kept.area(name));
-        let Some((area, bytes)) = area else {
-            let known = self.scope.kept().map(Kept::area_names).unwrap_or_default();
+        let kept = self.scope.kept().ok_or_else(|| call.no_device())?;
+        let Some((area, bytes)) = kept.area(name) else {
+            let known = kept.area_names();
             let near = if known.is_empty() {
                 " (`memory` of the device in fsu_devices.json makes areas)".to_owned()
             } else {
@@ -235,11 +234,7 @@ impl Emitter<'_> {
     fn moving(&mut self, call: &Call<'_, '_>) -> Result<ValueKind, CalcError> {
         use Called as C;
         self.is_beyond = true;
-        let no_device = || {
-            let why = "it needs a device, and this belongs to none";
-            call.wrong(Wrong::NotHere { function: call.called.name(), why })
-        };
-        let kept = self.scope.kept().ok_or_else(no_device)?;
+        let kept = self.scope.kept().ok_or_else(|| call.no_device())?;
         if let C::Csv = call.called {
             let column = match call.given.first().map(|node| &node.what) {
                 Some(What::Text(text) | What::Field(text)) => (*text).to_owned(),
@@ -373,6 +368,12 @@ impl<'t> Call<'_, 't> {
     /// The name, or nothing.
     fn text(&self) -> &'t str {
         self.name.map_or("", |(name, _)| name)
+    }
+
+    /// An error: it needs a device.
+    fn no_device(&self) -> CalcError {
+        let why = "it needs a device, and this belongs to none";
+        CalcError { column: self.column, what: Wrong::NotHere { function: self.called.name(), why } }
     }
 
     /// An error at the name, or else at the call.

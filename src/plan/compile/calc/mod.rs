@@ -112,7 +112,7 @@ fn shape(slot: &Slot, alone: bool) -> Shape {
 fn values(slot: &Slot) -> u64 {
     let most = match slot.kind.notation() {
         Notation::Digits if slot.kind == Kind::Hex && slot.len < 8 => (1 << (8 * slot.len)) - 1,
-        Notation::Digits if slot.kind == Kind::Bcd && slot.len < 9 => says(slot),
+        Notation::Digits if *slot.kind.base() != Kind::Hex && slot.len < 9 => says(slot),
         Notation::Whole if slot.len < 8 => says(slot),
         _ => return 0,
     };

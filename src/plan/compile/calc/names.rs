@@ -11,6 +11,8 @@ use crate::wire::varied;
 
 /// Bytes of a number.
 const NUMBER_BYTES: usize = 8;
+/// Hex digits whose number always has 64 bits.
+const HEX_DIGITS: usize = 15;
 /// Bytes of digits whose number always has 64 bits.
 const DIGIT_BYTES: usize = 9;
 
@@ -41,6 +43,7 @@ impl Emitter<'_> {
         };
         let (slot, varies) = slot(&asked);
         let (notation, len, is_hex) = (slot.kind.notation(), slot.len, *slot.kind.base() == Kind::Hex);
+        let is_digits = matches!(slot.kind.base(), Kind::HexDigits { .. });
         let longest = notation_bytes_max(slot);
         let number = self.add(asked);
         self.grow(longest);
@@ -48,6 +51,11 @@ impl Emitter<'_> {
             (Want::Raw, _) => (Op::FieldRaw(number), ValueKind::Bytes),
             (Want::Text, _) | (_, Notation::Text | Notation::Time) => (Op::FieldText(number), ValueKind::Text),
             (_, Notation::Digits) if is_hex => (Op::FieldBytes(number), ValueKind::Bytes),
+            // More hex digits than a number has are no decimal ones.
+            (_, Notation::Digits) if is_digits => {
+                let fits = len <= HEX_DIGITS;
+                if fits { (Op::FieldNumber(number), ValueKind::Whole) } else { (Op::FieldText(number), ValueKind::Text) }
+            }
             (_, Notation::Digits) if len <= DIGIT_BYTES => (Op::FieldNumber(number), ValueKind::Whole),
             (_, Notation::Digits) => (Op::FieldText(number), ValueKind::Any),
             (_, Notation::Whole) => (Op::FieldNumber(number), ValueKind::Whole),
