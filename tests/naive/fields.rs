@@ -124,10 +124,12 @@ pub fn number(value: i128, size: usize, signed: bool) -> Option<Vec<u8>> {
     fits.then(|| (0..size).rev().map(|i| (wrapped >> (8 * i)) as u8).collect())
 }
 
-/// A computed number in a field: decimal digits in bcd, else binary. `None`: it does not fit.
+/// A computed number in a field: digits in bcd, dec and hexdigits, else binary. `None`: it does not fit.
 pub fn computed(field: &Value, value: i128) -> Option<Vec<u8>> {
-    if kind(field) == "bcd" {
-        return encode(field, &json!(value.to_string()), Fill::NONE);
+    match kind(field) {
+        "bcd" | "dec" => return encode(field, &json!(value.to_string()), Fill::NONE),
+        "hexdigits" => return encode(field, &json!(format!("{value:X}")), Fill::NONE),
+        _ => {}
     }
     Some(order(field, number(value, size(field), false)?))
 }
@@ -135,7 +137,24 @@ pub fn computed(field: &Value, value: i128) -> Option<Vec<u8>> {
 /// The number that [`computed`] writes so; `None`: digits that are none.
 pub fn computed_number(field: &Value, bytes: &[u8]) -> Option<i128> {
     let ordered = order(field, bytes.to_vec());
-    if kind(field) == "bcd" { hex(&ordered).parse().ok() } else { Some(unsigned(&ordered)) }
+    match kind(field) {
+        "bcd" => hex(&ordered).parse().ok(),
+        "dec" => chars(bytes, 10)?.parse().ok(),
+        "hexdigits" => i128::from_str_radix(&chars(bytes, 16)?, 16).ok(),
+        _ => Some(unsigned(&ordered)),
+    }
+}
+
+/// Characters that are all digits.
+fn chars(bytes: &[u8], radix: u32) -> Option<String> {
+    let text = String::from_utf8(bytes.to_vec()).ok()?;
+    text.chars().all(|c| c.is_digit(radix)).then_some(text)
+}
+
+/// Digits with leading zeros up to a size; zeros that are too many go.
+fn zeros(digits: &str, size: usize) -> Option<Vec<u8>> {
+    let digits = digits.trim_start_matches('0');
+    (digits.len() <= size).then(|| format!("{digits:0>size$}").into_bytes())
 }
 
 pub fn unsigned(bytes: &[u8]) -> i128 {
@@ -148,6 +167,16 @@ pub fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+/// Whether two values of a field are the same: hex digits may be in either case.
+pub fn same(field: &Value, one: &[u8], other: &[u8]) -> bool {
+    one == other || (kind(field) == "hexdigits" && one.eq_ignore_ascii_case(other))
+}
+
+/// The byte that fills a field without a value.
+pub fn blank(field: &Value, fill: Fill) -> u8 {
+    if matches!(kind(field), "dec" | "hexdigits") { b'0' } else { fill.byte }
 }
 
 /// A JSON value to the field's bytes on the (raw) wire; `None`: it does not fit.
@@ -177,6 +206,31 @@ pub fn encode(field: &Value, value: &Value, fill: Fill) -> Option<Vec<u8>> {
             } else {
                 order(field, unhex(&format!("{text:0>width$}", width = 2 * size))?)
             }
+        }
+        "dec" => {
+            let digits = text.trim();
+            if !digits.bytes().all(|c| c.is_ascii_digit()) {
+                return None;
+            }
+            zeros(digits, size)?
+        }
+        // A number is written in hex; a text is hex digits already.
+        "hexdigits" => {
+            let digits =
+                if value.is_number() { format!("{:X}", value.as_u64()?) } else { strip(text.trim()).to_uppercase() };
+            if !digits.bytes().all(|c| c.is_ascii_hexdigit()) {
+                return None;
+            }
+            zeros(&digits, size)?
+        }
+        "sbcd" => {
+            let value: i128 = text.trim().parse().ok()?;
+            let mut bytes = unhex(&format!("{:0width$}", value.abs(), width = 2 * size))?;
+            if bytes.len() > size || bytes[0] >= 0x80 {
+                return None;
+            }
+            bytes[0] |= if value < 0 { 0x80 } else { 0 };
+            order(field, bytes)
         }
         "bit" => bits_in(field, value)?,
         "str" => {
@@ -227,6 +281,17 @@ pub fn decode(field: &Value, bytes: &[u8], fill: Fill) -> Value {
             json!(hex(&order(field, fill.trim(bytes).to_vec())))
         }
         "hex" | "bcd" => json!(hex(&ordered)),
+        // What is no digits has no value.
+        "dec" => json!(chars(bytes, 10).unwrap_or_default()),
+        "hexdigits" => json!(chars(bytes, 16).unwrap_or_default().to_uppercase()),
+        "sbcd" => {
+            let (sign, mut bytes) = (ordered[0] & 0x80 != 0, ordered);
+            bytes[0] &= 0x7F;
+            match hex(&bytes).parse::<i64>() {
+                Ok(value) => json!(if sign { -value } else { value }),
+                Err(_) => json!(""),
+            }
+        }
         "uint" | "length" => json!(u64::try_from(unsigned(&ordered)).unwrap()),
         "int" => {
             let value = unsigned(&ordered);

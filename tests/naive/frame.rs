@@ -2,8 +2,8 @@
 
 use super::checksum::{checksum, own_size};
 use super::fields::{
-    self, Fill, computed, computed_number, decode, encode, is_alias, is_number, kind, name, order, says_outside, size,
-    sizes, unhex, unsigned,
+    self, Fill, computed, computed_number, decode, encode, is_alias, is_number, kind, name, order, same, says_outside,
+    size, sizes, unhex, unsigned,
 };
 use serde_json::{Map, Value, json};
 
@@ -195,8 +195,9 @@ impl<'a> Protocol<'a> {
         let mut out = self.faults_of_reply(frame);
         let Some(command) = self.command(frame).map(|at| &self.commands()[at]) else { return out };
         let data = &frame[self.left().len()].raw;
-        let right =
-            |field: &Value, raw: &[u8]| self.number_in(field, Some(command), data.len()).as_deref() == Some(raw);
+        let right = |field: &Value, raw: &[u8]| {
+            self.number_in(field, Some(command), data.len()).is_some_and(|right| same(field, &right, raw))
+        };
         let outside = self.order().into_iter().enumerate().filter_map(|(i, f)| Some((f?, &frame[i].raw[..])));
         let inside = self.placed(list(command, "req_data_list"));
         let inside = inside.into_iter().filter_map(|(f, at)| Some((f, data.get(at..at + size(f))?)));
@@ -240,19 +241,21 @@ impl<'a> Protocol<'a> {
         let all = self.commands().iter().map(Some).chain([None]);
         let right = |command: Option<&Value>| {
             let numbers = lengths.iter().filter(|(_, field)| is_number(field));
-            numbers.into_iter().all(|(i, f)| self.number_in(f, command, data).as_ref() == Some(&frame[*i].raw))
+            numbers
+                .into_iter()
+                .all(|(i, f)| self.number_in(f, command, data).is_some_and(|right| same(f, &right, &frame[*i].raw)))
         };
         if !all.into_iter().any(right) {
             out.push("bad_length");
         }
         if let Some(at) = self.checksum_at() {
-            if frame[at].raw != self.checksum(frame, at) {
+            if !same(self.order()[at].unwrap(), &frame[at].raw, &self.checksum(frame, at)) {
                 out.push("bad_checksum");
             }
         }
         for (i, field) in self.order().into_iter().enumerate() {
             if let Some(field) = field.filter(|f| f["match"] == true) {
-                if frame[i].raw != Self::constant(field) {
+                if !same(field, &frame[i].raw, &Self::constant(field)) {
                     out.push("bad_version");
                 }
             }
@@ -320,7 +323,13 @@ impl<'a> Protocol<'a> {
         let complement = how["complement"].as_str().unwrap_or("none");
         let algorithm = how["algorithm"].as_str().unwrap();
         // Decimal digits do not limit the bits: the algorithm decides their number.
-        let bytes = if kind(field) == "bcd" { own_size(algorithm) } else { size(field) };
+        let bytes = match kind(field) {
+            "bcd" | "dec" => own_size(algorithm),
+            // A sum is cut to the digits.
+            "hexdigits" if algorithm != "sum" => own_size(algorithm),
+            "hexdigits" => size(field) / 2,
+            _ => size(field),
+        };
         let value = checksum(algorithm, complement, &covered, bytes);
         computed(field, i128::from(value)).unwrap()
     }

@@ -29,7 +29,22 @@ pub struct Request {
 pub const PLAIN: [&str; 3] = ["addr", "rtn", "aux"];
 
 pub fn data_field(t: &mut Tape, name: &str) -> Value {
-    let kind = t.one(&["hex", "uint", "str", "bcd", "int", "int_le", "int_be", "ascii", "bit", "f32", "f64"]);
+    let kind = t.one(&[
+        "hex",
+        "uint",
+        "str",
+        "bcd",
+        "int",
+        "int_le",
+        "int_be",
+        "ascii",
+        "bit",
+        "f32",
+        "f64",
+        "dec",
+        "hexdigits",
+        "sbcd",
+    ]);
     let length = match kind {
         "f32" => 4,
         "f64" => 8,
@@ -41,7 +56,7 @@ pub fn data_field(t: &mut Tape, name: &str) -> Value {
     let mut field = json!({"name": name, "length": length, "type": kind});
     if kind == "bit" && length == 1 && t.chance(50) {
         field["bits"] = json!({"low": [0, 2], "mid": [3, 6], "one": [7, 7]});
-    } else if !["str", "ascii", "int_le", "int_be", "bit"].contains(&kind) && t.chance(40) {
+    } else if !["str", "ascii", "int_le", "int_be", "bit", "dec", "hexdigits"].contains(&kind) && t.chance(40) {
         field["endian"] = json!("little");
     }
     field
@@ -88,6 +103,21 @@ pub fn value(t: &mut Tape, field: &Value) -> Value {
             let number = (fields::unsigned(&bytes) - limit) as i64;
             if t.chance(30) { json!(number.to_string()) } else { json!(number) }
         }
+        "dec" if few => json!(t.pick(10)),
+        "dec" => {
+            let length = 1 + t.pick(size);
+            json!(t.digits(length))
+        }
+        "hexdigits" if few => json!(t.pick(10)),
+        "hexdigits" => {
+            let digits = t.hex(size.div_ceil(2))[..size].to_owned();
+            if t.chance(30) { json!(digits.to_lowercase()) } else { json!(digits) }
+        }
+        "sbcd" if few => json!(-(t.pick(10) as i64)),
+        "sbcd" => {
+            let digits: i64 = t.digits(2 * size - 1).parse().unwrap();
+            json!(if t.chance(50) { -digits } else { digits })
+        }
         "bcd" if few => json!(t.pick(10).to_string()),
         "bcd" => {
             let length = if t.chance(30) { 1 + t.pick(2 * size) } else { 2 * size };
@@ -125,7 +155,8 @@ fn alias(t: &mut Tape, field: &Value) -> Value {
 /// A field that holds the command's data_frame_length.
 fn counted(t: &mut Tape, name: &str) -> Value {
     let value = t.one(&["{{data_frame_length}}", "{{ data_frame_length }}"]);
-    json!({"name": name, "length": 2, "type": t.one(&["uint", "hex", "bcd", "int"]), "value": value})
+    let (kind, length) = t.one(&[("uint", 2), ("hex", 2), ("bcd", 2), ("int", 2), ("dec", 4), ("hexdigits", 4)]);
+    json!({"name": name, "length": length, "type": kind, "value": value})
 }
 
 fn header(t: &mut Tape, ascii: bool, keys: &[String]) -> Vec<Value> {
@@ -155,6 +186,7 @@ fn header(t: &mut Tape, ascii: bool, keys: &[String]) -> Vec<Value> {
     let at = out.len() - t.pick(out.len() + 1);
     let endian = t.one(&["big", "little"]);
     match t.pick(6) {
+        1 if t.chance(20) => out.insert(at, json!({"name": "length", "length": 4 + t.pick(2), "type": t.one(&["dec", "hexdigits"]), "value": "{{data_frame_length}}"})),
         1 if t.chance(30) => out.insert(at, json!({"name": "length", "length": 2 + t.pick(2), "type": "bcd", "endian": endian, "value": "{{data_frame_length}}"})),
         1 => out.insert(at, json!({"name": "length", "length": 1 + t.pick(3), "type": t.one(&["uint", "hex"]), "endian": endian, "value": "{{data_frame_length}}"})),
         2 | 3 => {
@@ -218,6 +250,16 @@ fn checksum(t: &mut Tape, protocol: &mut Map<String, Value>, ascii: bool) {
     if is_bcd {
         (field["type"], field["length"]) = (json!("bcd"), json!(in_digits));
     }
+    // In characters: hex digits hold all of a checksum of up to 32 bits, and cut a sum.
+    let in_dec = if algorithm == "sum" { 7 } else { ((1_u128 << (8 * length.min(8))) - 1).to_string().len() };
+    let is_dec = !is_bcd && in_dec <= 8 && t.chance(10);
+    let is_hex = !is_bcd && !is_dec && length <= 4 && t.chance(10);
+    if is_dec || is_hex {
+        field.as_object_mut().unwrap().remove("endian");
+        (field["type"], field["length"]) =
+            if is_dec { (json!("dec"), json!(in_dec)) } else { (json!("hexdigits"), json!(2 * length)) };
+    }
+    let is_bcd = is_bcd || is_dec;
     let length = size(&field);
     let left: Vec<String> = protocol["pdu_left"].as_array().unwrap().iter().map(name).collect();
     let tail: Vec<String> = protocol["pdu_tailer"].as_array().unwrap().iter().map(name).collect();

@@ -1,7 +1,9 @@
 //! A request to its reply: errors, commands, rules, values (templates.md, Reply values and Rules).
 
 use super::clock::Clock;
-use super::fields::{Fill, bare, decode, encode, is_alias, is_number, kind, little, name, says_outside, size};
+use super::fields::{
+    Fill, bare, blank, decode, encode, is_alias, is_number, kind, little, name, same, says_outside, size,
+};
 use super::frame::{Frame, Protocol, Verify, key_text, wire};
 use super::text::{World, replaced};
 use serde_json::{Map, Value};
@@ -124,7 +126,9 @@ pub(super) fn rule_of<'f>(p: &Protocol, frame: &Frame, command: &Value, file: &'
     entries.iter().enumerate().find(|(_, rule)| {
         rule["when"].as_object().is_none_or(|when| {
             when.iter().all(|(wanted, value)| match p.request_field(frame, Some(command), wanted) {
-                Some((field, bytes)) => encode(field, value, fill_of(p, command, field)).as_ref() == Some(&bytes),
+                Some((field, bytes)) => {
+                    encode(field, value, fill_of(p, command, field)).is_some_and(|right| same(field, &right, &bytes))
+                }
                 None => false,
             })
         })
@@ -158,7 +162,12 @@ fn bytes_of(
             // Also what is no text.
             return Some(bytes);
         }
-        return encode(field, &said(p, frame, command, wanted).unwrap(), fill);
+        let said = said(p, frame, command, wanted).unwrap();
+        // What is no digits has no value.
+        if said == "" && matches!(kind(asked), "dec" | "hexdigits" | "sbcd") {
+            return own_or_padding(field, fill);
+        }
+        return encode(field, &said, fill);
     }
     let text = replaced(template, Some(field), world, &|name| said(p, frame, command, name));
     if text.is_empty() && template.starts_with("${reg(") {
@@ -180,7 +189,7 @@ fn names_nothing(p: &Protocol, frame: &Frame, command: Option<&Value>, value: &V
 fn own_or_padding(field: &Value, fill: Fill) -> Option<Vec<u8>> {
     match field.get("value") {
         Some(own) => encode(field, own, fill),
-        None => Some(vec![fill.byte; size(field)]),
+        None => Some(vec![blank(field, fill); size(field)]),
     }
 }
 
@@ -225,11 +234,15 @@ pub(super) fn reply(
         let bytes = match (ruled(&name(field), false), request) {
             _ if is_number(field) => p.number_in(field, command, whole),
             (Some(value), _) => bytes_of(p, frame, command, field, value, fill, world),
-            (None, Some((asked, bytes))) if kind(asked) == kind(field) && little(asked) == little(field) => Some(bytes),
+            (None, Some((asked, bytes)))
+                if kind(asked) == kind(field) && little(asked) == little(field) && kind(field) != "hexdigits" =>
+            {
+                Some(bytes)
+            }
             (None, Some((asked, bytes))) => encode(field, &decode(asked, &bytes, fill), fill),
             (None, None) => match field.get("value") {
                 Some(value) => encode(field, value, fill),
-                None => Some(vec![fill.byte; size(field)]),
+                None => Some(vec![blank(field, fill); size(field)]),
             },
         };
         misfit |= bytes.is_none();

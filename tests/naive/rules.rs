@@ -75,6 +75,7 @@ fn function(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &m
             3 => t.one(&["${datetime(%y%m%d)}$", "${datetime(yyMMdd)}", "${ datetime('HHmmss') }$"]).to_owned(),
             _ => "A${hour()}$".to_owned(),
         },
+        "dec" if size >= 4 => t.one(&["${year(yyyy)}$", "${month()}$${day()}$", "${seq()}$", "9${hour()}$"]).to_owned(),
         "bcd" if size == 1 => two(t),
         "bcd" if size >= 6 => t.one(&["${datetime()}$", "${datetime}", "${packed_time}$", "${seq}$"]).to_owned(),
         "bcd" => t.one(&["${year(yyyy)}$", "${month()}$${day()}$", "${seq()}$", "9${hour()}$"]).to_owned(),

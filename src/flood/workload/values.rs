@@ -18,9 +18,10 @@ use fsu_plan::compile::sample::NoRequest;
 use fsu_plan::config::at::{At, Json, Map};
 use fsu_plan::config::diag::Diags;
 use fsu_plan::config::load::load_text;
-use fsu_plan::model::field::Field;
+use fsu_plan::model::field::{Field, Slot};
 use fsu_plan::model::reply::Expr;
 use fsu_plan::model::template::{Command, Template};
+use fsu_plan::model::walk::What;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -140,7 +141,12 @@ fn assigned(
     let (_, plain) = split_name(&name.value);
     if commands.iter().any(|(_, command)| walk_of(command, &name.value).is_some()) {
         // Whether it fits shows when the request is made.
-        let text = value.value.to_text();
+        let of = commands.iter().find_map(|(_, command)| walked_slot(command, &name.value));
+        let text = match (of, &value.value) {
+            // A number may be written in another way than its digits.
+            (Some(slot), Json::Num(_)) => text(diags, slot, value)?,
+            _ => value.value.to_text(),
+        };
         if is_dynamic(&text) {
             diags.error(value.pos, "a function in a field behind one of variable size (a constant)");
             return None;
@@ -165,6 +171,15 @@ fn assigned(
         }
     }
     Some((name.value.trim().to_owned(), text))
+}
+
+/// The type of a field behind one of variable size.
+fn walked_slot<'c>(command: &'c Command, name: &str) -> Option<&'c Slot> {
+    let walk = walk_of(command, name)?;
+    match &walk.nodes.get(walk.path(name.trim())?.node as usize)?.what {
+        What::Field { slot, .. } => Some(slot),
+        _ => None,
+    }
 }
 
 /// What is wrong with a name that none of these requests has a value for.

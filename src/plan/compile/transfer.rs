@@ -9,6 +9,7 @@ use super::reply::{self, Bases, HeaderScope, Sources};
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawProtocol, RawTransfer};
+use crate::model::digits::Digits;
 use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Offset};
 use crate::model::template::{Command, Template};
 use crate::model::transfer::{TRANSFER_BYTES_MAX, TRANSFERS_MAX, Transfer};
@@ -89,6 +90,10 @@ impl<'a> Section<'a> {
         let (pos, given) = name.map_or((self.raw.pos, default), |name| (name.pos, name.value.as_str()));
         let (area, plain) = split_name(given);
         match self.plan.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain) {
+            Some(field) if Digits::of(&field.slot.kind).is_text() && matches!(key, "sn" | "accept") => {
+                diags.error(pos, format!("`{key}`: `{plain}` is written in characters (a binary field)"));
+                None
+            }
             Some(field) if field.computed == Computed::No => Some(field),
             Some(_) => {
                 diags.error(pos, format!("`{key}`: `{plain}` is always computed"));
