@@ -116,11 +116,8 @@ pub fn checksum(checksum: &Checksum) -> String {
 pub fn transit(template: &Template) -> Vec<String> {
     let Some(coding) = &template.coding else { return Vec::new() };
     let mut out = Vec::new();
-    let Change { add, xor } = coding.data;
-    let steps = [(add > 0).then(|| format!("+ {add:02X}")), (xor > 0).then(|| format!("xor {xor:02X}"))];
-    let steps: Vec<String> = steps.into_iter().flatten().collect();
-    if !steps.is_empty() {
-        out.push(format!("data frame: each byte {}", steps.join(", then ")));
+    if coding.data != Change::NONE {
+        out.push(format!("data frame: each byte {}", coding.data));
     }
     let Some(envelope) = &coding.envelope else { return out };
     if let Some(escape) = &envelope.escape {

@@ -4,10 +4,14 @@ use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::extent::RawExtent;
 use crate::config::raw::{RawEnvelope, RawField, RawProtocol, RawTransform};
-use crate::model::coding::{Change, Coding, Envelope, Escape, Gaps};
+use crate::model::coding::{CHANGED_BYTES_MAX, Change, Changed, Coding, Envelope, Escape, Gaps};
+use crate::model::field::{Field, Kind, Slot};
 use crate::model::template::{Encoding, Template};
+use crate::model::walk::What;
+use crate::wire::checksum::span;
 use crate::wire::inner::digit;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Bytes of a mark, of what travels for one byte, and of what is skipped.
 pub const MARK_BYTES_MAX: usize = 16;
@@ -47,6 +51,74 @@ pub(super) fn change(diags: &mut Diags, raw: &At<RawTransform>) -> Option<Change
         return None;
     }
     Some(change)
+}
+
+/// The field with the change of its bytes, where it has one; `None` after an error.
+pub(super) fn changed(diags: &mut Diags, raw: &At<RawField>, slot: Slot) -> Option<Slot> {
+    let Some(given) = &raw.transform else { return Some(slot) };
+    let change = change(diags, given)?;
+    if matches!(slot.kind, Kind::Bit(_) | Kind::Length) {
+        diags.error(given.pos, format!("`transform` at a field of type {} (another type)", slot.kind.word().name()));
+        return None;
+    }
+    if slot.len > CHANGED_BYTES_MAX {
+        diags.error(
+            given.pos,
+            format!(
+                "`transform` at a field of {} bytes (at most {CHANGED_BYTES_MAX}; `data_transform` has no limit)",
+                slot.len
+            ),
+        );
+        return None;
+    }
+    let changed = Changed { base: slot.kind.clone(), change };
+    Some(Slot { kind: Kind::Changed(Arc::new(changed)), ..slot })
+}
+
+fn is_changed(field: &&Field) -> bool {
+    matches!(field.slot.kind, Kind::Changed(_))
+}
+
+/// The first field of a data frame whose bytes are changed.
+fn changed_in_data(plan: &Template) -> Option<&str> {
+    plan.commands.iter().find_map(|command| {
+        let fixed = command.request.iter().flatten().chain(&command.response).find(is_changed);
+        let walks = [command.request_walk(), command.reply_walk()];
+        let mut walked = walks.into_iter().flatten().flat_map(|walk| &walk.nodes);
+        let walked =
+            walked.find(|node| matches!(&node.what, What::Field { slot, .. } if matches!(slot.kind, Kind::Changed(_))));
+        fixed.map(|field| &*field.name).or_else(|| walked.map(|node| &*node.name))
+    })
+}
+
+/// Whether some field of a template is changed on its way.
+pub(super) fn changes_fields(plan: &Template) -> bool {
+    changed_in_data(plan).is_some() || plan.left.iter().chain(&plan.tail).any(|field| is_changed(&field))
+}
+
+/// Reports checksums over bytes that fields change on their way, where they count plain bytes.
+pub(super) fn check_spans(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) {
+    let in_data = changed_in_data(plan);
+    let lists = protocol.checksum.iter().flat_map(|list| &list.value.0);
+    let plain = lists.clone().find(|one| one.over.as_ref().is_none_or(|over| over.value != "wire"));
+    let Some(pos) = plain.map(|one| one.pos).or(protocol.checksum_config.as_ref().map(|config| config.pos)) else {
+        return;
+    };
+    for checksum in plan.checksums() {
+        let len = plan.raw_len_min() + 1;
+        let (from, to) = span(checksum, len);
+        let outside = plan.left.iter().chain(&plan.tail).filter(is_changed);
+        let outside =
+            outside.filter(|field| (from..to).contains(&field.at.in_frame(len))).map(|field| &*field.name).next();
+        let holds_data = from <= plan.left_len && to > plan.left_len;
+        if let Some(name) = outside.or(in_data.filter(|_| holds_data)) {
+            let text = format!(
+                "the checksum counts `{name}`, which `transform` changes (`\"over\": \"wire\"` counts the changed bytes)"
+            );
+            diags.error(pos, text);
+            return;
+        }
+    }
 }
 
 /// Is this field a constant of these bytes?

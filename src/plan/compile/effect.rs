@@ -3,6 +3,7 @@
 //! Only certain cases are reported. What files of the base format hold as a rule and no one needs (`total_length` beside
 //! `"dynamic_length": true`, `padding` where nothing is short) is no mistake.
 
+use super::coding;
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawDevice, RawField, RawFsu, RawLog, RawPerformance, RawProtocol, RawRule, RawSysConfig};
@@ -123,7 +124,7 @@ pub fn template(diags: &mut Diags, raw: &RawProtocol, plan: &Template) {
             tell(diags, &[("bad_version", pos(errors.bad_version.as_ref()))], why);
         }
     }
-    if plan.encoding == Encoding::Binary {
+    if plan.encoding == Encoding::Binary && !coding::changes_fields(plan) {
         let list = raw.checksum.iter().flat_map(|list| &list.value.0);
         for over in list.filter_map(|checksum| checksum.over.as_ref()).filter(|over| over.value == "wire") {
             diags.idle(over.pos, "`wire` is the same as `raw` without ascii_hex");

@@ -1,5 +1,6 @@
 //! One field: its type, size, byte order, and values in its notation.
 
+use super::coding;
 use super::expr::{is_dynamic, nearest};
 use super::shown;
 use super::special;
@@ -14,6 +15,7 @@ use crate::model::field::{
     BitRange, Bits, Epoch, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Notation, Offset, Slot,
 };
 use crate::model::template::Template;
+use crate::wire::changed::plain;
 use crate::wire::time::CP56_BYTES;
 use crate::wire::value::{self, set_bits};
 use crate::words::{Endian, FieldType, LengthCheck, Unit, Word, count, names};
@@ -189,6 +191,9 @@ pub fn restated(diags: &mut Diags, raw: &RawField, field: &Field) {
         let text = format!("`{}` has its type where it is defined; `{}` here means nothing", field.name, at.value);
         diags.warn(at.pos, text);
     }
+    if let Some(transform) = &raw.transform {
+        diags.idle(transform.pos, format!("`{}` has its transform where it is defined", field.name));
+    }
     word(diags, raw.endian.as_ref(), Endian::Big);
     word(diags, raw.unit.as_ref(), Unit::Bytes);
     word(diags, raw.check.as_ref(), LengthCheck::None);
@@ -257,7 +262,7 @@ pub fn sized_slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, varie
     if known_type {
         shown::lay_over(diags, raw, &mut slot, varies);
     }
-    Some(slot)
+    coding::changed(diags, raw, slot)
 }
 
 /// `endian` little at digits in characters: hex digits go in pairs, decimal ones have one order.
@@ -391,6 +396,9 @@ pub fn known<'n>(name: &str, all: impl IntoIterator<Item = &'n str, IntoIter: Cl
 /// A JSON value as text in the notation of a field; `None` after an error that was reported.
 /// Objects (named bits) have no text: see [`constant`].
 pub fn text(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<String> {
+    if let Kind::Changed(changed) = &slot.kind {
+        return text(diags, &plain(slot, changed), json);
+    }
     match &json.value {
         Json::Str(text) => Some(text.clone()),
         Json::Num(number) => {
@@ -472,6 +480,7 @@ fn notation(slot: &Slot) -> &'static str {
         Kind::Bit(_) => "an object of named bits, or a list of zeros and ones",
         Kind::Str => "text",
         Kind::F32 | Kind::F64 => "a number",
+        Kind::Changed(changed) => notation(&plain(slot, changed)),
     }
 }
 
@@ -507,6 +516,7 @@ pub fn holds_number(slot: &Slot) -> Result<(), NoNumber> {
         Kind::Str => "text",
         Kind::Bit(_) => "bits",
         Kind::F32 | Kind::F64 => "a float",
+        Kind::Changed(_) => "changed by `transform`",
     };
     Err(NoNumber(kind))
 }

@@ -5,6 +5,7 @@ use crate::config::de::shown as cut;
 use crate::model::decimal::Decimal;
 use crate::model::field::{Kind, Notation, Slot};
 use crate::model::reply::{Expr, Number, Part, TimeItem};
+use crate::wire::changed::plain;
 use crate::wire::shown;
 use crate::wire::value::{self, Misfit, range};
 use thiserror::Error;
@@ -104,6 +105,9 @@ pub(super) enum FitError {
 /// Whether every text that this may become is a value of the field. `id_digits`: of `fsuid()`; 0 where
 /// any FSU may be meant.
 pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
+    if let Kind::Changed(changed) = &slot.kind {
+        return fits(expr, &plain(slot, changed), id_digits);
+    }
     let len = slot.len;
     if expr.parts.iter().any(|part| matches!(part, Part::Calc(_))) {
         // What an expression gives is known only with its request.

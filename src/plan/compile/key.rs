@@ -263,6 +263,11 @@ fn key_parts(
             );
             return None;
         }
+        if matches!(field.slot.kind, Kind::Changed(_)) {
+            let what = "has a `transform` (`data_transform` in `protocol` changes the whole data frame)";
+            diags.error(name.pos, format!("`{plain}` of data_frame_type_flag {what}"));
+            return None;
+        }
         let part = KeyPart { at: field.at, len: field.slot.len, little: field.slot.little };
         parts.push(Part::Fixed(part, Digits::of(&field.slot.kind)));
     }

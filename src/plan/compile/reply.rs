@@ -399,7 +399,8 @@ fn dynamic(json: &At<Json>) -> bool {
 
 /// A request field into a reply field of the same size.
 fn copy_field(asked: &Field, slot: &Slot, to: usize, draft: &mut Draft) {
-    let same = asked.slot.kind.is_like(&slot.kind);
+    let is_changed = matches!(slot.kind, Kind::Changed(_));
+    let same = if is_changed { asked.slot == *slot } else { asked.slot.kind.is_like(&slot.kind) };
     // Hex digits are read in either case, and sent in upper case.
     let is_either_case = matches!(slot.kind.base(), Kind::HexDigits { .. });
     if slot.blank() != slot.padding {

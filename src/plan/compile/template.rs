@@ -119,6 +119,7 @@ pub(super) fn layout(
         // Nothing is served; an error about cutting streams would only be a consequence.
         plan.framing = Framing::Fixed;
     }
+    coding::check_spans(diags, protocol, &plan);
     effect::template(diags, protocol, &plan);
     let refusal = errors::refusal(diags, protocol, &plan);
     errors::errors(diags, protocol, &mut plan);

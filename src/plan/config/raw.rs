@@ -364,6 +364,8 @@ pub struct RawField {
     pub cases: Option<At<RawCases>>,
     /// choice: its bytes, whatever the case has.
     pub bytes: Option<At<RawExtent>>,
+    /// A change of every byte of the field on its way.
+    pub transform: Option<At<RawTransform>>,
 }
 
 /// The fields of each case.

@@ -4,8 +4,9 @@
 //! The steps, in the order of sending: change of the data frame, checksums of blocks, `ascii_hex`. The result is the *coded* frame.
 //! The envelope escapes it.
 
-use super::field::Offset;
+use super::field::{Kind, Offset};
 use super::template::Template;
+use std::fmt;
 
 /// How a frame travels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +75,18 @@ pub struct Change {
     pub xor: u8,
 }
 
+/// `+ 33`, `xor 55`, `+ 01, then xor FF`
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { add, xor } = *self;
+        match (add, xor) {
+            (_, 0) => write!(f, "+ {add:02X}"),
+            (0, _) => write!(f, "xor {xor:02X}"),
+            _ => write!(f, "+ {add:02X}, then xor {xor:02X}"),
+        }
+    }
+}
+
 impl Change {
     /// Nothing is changed.
     pub const NONE: Self = Self { add: 0, xor: 0 };
@@ -93,6 +106,18 @@ impl Change {
             bytes.iter_mut().for_each(|byte| *byte = (*byte ^ self.xor).wrapping_sub(self.add));
         }
     }
+}
+
+/// Longest field whose bytes are changed: it is read in plain form on the stack.
+pub const CHANGED_BYTES_MAX: usize = 1_024;
+
+/// The type of a field whose bytes are changed on their way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// Its type in plain form.
+    pub base: Kind,
+    /// What is done to each byte.
+    pub change: Change,
 }
 
 /// Where the checksums of blocks are in a span of the raw frame.

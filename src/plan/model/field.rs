@@ -4,6 +4,7 @@
 //! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
 
 use super::charset::Charset;
+use super::coding::Changed;
 use super::digits::Digits;
 use super::shown::{Scale, Shown};
 use crate::words::FieldType;
@@ -61,6 +62,8 @@ pub enum Kind {
     F32,
     /// IEEE 754, 8 bytes.
     F64,
+    /// Another type, whose bytes are changed on their way.
+    Changed(Arc<Changed>),
 }
 
 /// What the text of a value consists of.
@@ -100,6 +103,7 @@ impl Kind {
             Self::Length => FieldType::Length,
             Self::F32 => FieldType::F32,
             Self::F64 => FieldType::F64,
+            Self::Changed(changed) => changed.base.word(),
         }
     }
 
@@ -114,10 +118,16 @@ impl Kind {
             Self::Str | Self::Coded(_) => Notation::Text,
             Self::Shown(shown) if shown.scale.is_some() => Notation::Float,
             Self::Shown(shown) => shown.base.notation(),
+            Self::Changed(changed) => changed.base.notation(),
         }
     }
 
-    /// The type that says how the bytes are read.
+    /// The type of the bytes in plain form.
+    pub fn unchanged(&self) -> &Self {
+        if let Self::Changed(changed) = self { &changed.base } else { self }
+    }
+
+    /// The type that says how the bytes are read. Of changed bytes it is [`Kind::Changed`].
     #[inline]
     pub fn base(&self) -> &Self {
         match self {
@@ -148,6 +158,7 @@ impl Kind {
             (Self::HexDigits { low }, Self::HexDigits { low: other }) => low == other,
             (Self::Epoch(one), Self::Epoch(other)) => one == other,
             (Self::Coded(one), Self::Coded(other)) => one == other,
+            (Self::Changed(one), Self::Changed(other)) => one == other,
             (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
         };
         same && self.scale() == other.scale()
@@ -157,8 +168,10 @@ impl Kind {
 /// The word of its type; for bits with names, these too: `bit {door 0-3, lock 7}`.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::Shown(shown) = self {
-            return shown.fmt(f);
+        match self {
+            Self::Shown(shown) => return shown.fmt(f),
+            Self::Changed(changed) => return write!(f, "{} {}", changed.base, changed.change),
+            _ => {}
         }
         f.write_str(self.word().name())?;
         if let Self::HexDigits { low: true } = self {

@@ -14,6 +14,7 @@
 //! - [`reason`]: why something was not answered.
 
 pub mod calc;
+pub mod changed;
 pub mod charset;
 pub mod checksum;
 pub mod civil;

@@ -3,6 +3,7 @@
 //! The same [`encode`] serves the compiler, which turns what does not fit into an error of the
 //! configuration, and the responder, where a text depends on the request.
 
+use super::changed;
 use super::checksum::{read_number, write_number};
 use super::inner::hex_pair;
 use super::numerals;
@@ -32,6 +33,9 @@ pub enum Misfit {
 impl Misfit {
     /// What is wrong and what would be right, for a field of this type and size.
     pub fn explain(self, slot: &Slot) -> String {
+        if let Kind::Changed(changed) = &slot.kind {
+            return self.explain(&changed::plain(slot, changed));
+        }
         let len = slot.len;
         let bytes = count(len, "byte");
         if let Kind::Shown(shown) = &slot.kind {
@@ -202,6 +206,7 @@ pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
         Kind::HexDigits { low } => numerals::encode_hex(text, *low, out),
         Kind::Bit(_) => encode_bits(slot, text, out),
         Kind::Str => pad(slot, text, out),
+        Kind::Changed(changed) => changed::encode(slot, changed, text, out),
         Kind::F32 => {
             let value: f32 = parse_float(text)?;
             in_range(text, value.is_finite())?;
@@ -358,6 +363,7 @@ pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
         Kind::Epoch(epoch) => time::decode_epoch(*epoch, slot.little, bytes, out),
         Kind::Cp56 => time::decode_cp56(bytes, out),
         Kind::Coded(charset) => charset.decode_into(trim_units(slot, bytes, charset.unit()), out),
+        Kind::Changed(changed) => changed::decode_into(slot, changed, bytes, out),
         // Padding that is no digits is not part of the value; other such bytes are shown as they are, so that a log
         // shows what was received.
         Kind::Bcd if is_digits(slot.padding) => push_hex(bytes, slot.little, out),
@@ -418,6 +424,9 @@ fn trim_units<'b>(slot: &Slot, bytes: &'b [u8], unit: usize) -> &'b [u8] {
 
 /// The same as text for people; bytes that are no UTF-8 show as `\xNN`, control characters escaped.
 pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
+    if let Kind::Changed(changed) = &slot.kind {
+        return changed::decode(slot, changed, bytes, out);
+    }
     if slot.kind == Kind::Str {
         // No copy: the text of a str field is its bytes.
         return push_text(trim(slot, bytes), out);
@@ -500,13 +509,15 @@ pub fn notation_bytes_max(slot: &Slot) -> usize {
         },
         Kind::Bit(ranges) if ranges.is_empty() => slot.len * 16 + 1,
         Kind::Bit(ranges) => ranges.iter().map(|range| range.name.len() + 24).sum::<usize>() + 2,
-        Kind::Str | Kind::Dec | Kind::HexDigits { .. } => slot.len,
+        Kind::Dec | Kind::HexDigits { .. } => slot.len,
         Kind::Shown(shown) => shown::notation_bytes_max(slot, shown),
         Kind::Sbcd => slot.len * 2 + 1,
         Kind::Epoch(_) => "2026-01-12T17:30:03.250".len(),
         Kind::Cp56 => "2026-01-12T17:30:03.250 IV SU".len(),
         // Of one byte or two, a character may have three.
         Kind::Coded(_) => slot.len * 3,
+        Kind::Str => slot.len,
+        Kind::Changed(changed) => notation_bytes_max(&changed::plain(slot, changed)),
         // Sign, point and zeros of the smallest numbers, and their digits.
         Kind::F32 => 60,
         Kind::F64 => 340,

@@ -1,5 +1,6 @@
 //! Values of fields whose size varies: as many bytes as the value needs, without padding.
 
+use super::changed;
 use super::shown;
 use super::value::{self, Misfit, parse_int};
 use crate::model::field::{Kind, Slot};
@@ -33,6 +34,9 @@ fn needed(slot: &Slot, text: &[u8]) -> Result<usize, Misfit> {
 
 /// Appends a text, in the notation of the field's type. After an error nothing is appended.
 pub fn encode(slot: &Slot, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+    if let Kind::Changed(changed) = &slot.kind {
+        return changed::encode_varied(slot, changed, text, out);
+    }
     if let Kind::Shown(shown) = &slot.kind {
         return shown::encode_varied(slot, shown, text, out);
     }
@@ -62,6 +66,7 @@ pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
     match &slot.kind {
         // There is no padding that could be left out.
         Kind::Str => out.extend_from_slice(bytes),
+        Kind::Changed(changed) => changed::decode_varied(slot, changed, bytes, out),
         Kind::Int | Kind::Uint if bytes.is_empty() => {}
         Kind::Coded(charset) => charset.decode_into(bytes, out),
         Kind::Shown(shown) => shown::decode_varied(slot, shown, bytes, out),

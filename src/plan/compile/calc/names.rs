@@ -44,12 +44,19 @@ impl Emitter<'_> {
         let (slot, varies) = slot(&asked);
         let (notation, len, is_hex) = (slot.kind.notation(), slot.len, *slot.kind.base() == Kind::Hex);
         let is_digits = matches!(slot.kind.base(), Kind::HexDigits { .. });
+        let is_changed = matches!(slot.kind, Kind::Changed(_));
+        let is_changed_hex = is_changed && *slot.kind.unchanged().base() == Kind::Hex;
         let longest = notation_bytes_max(slot);
         let number = self.add(asked);
         self.grow(longest);
         let (op, kind) = match (want, notation) {
             (Want::Raw, _) => (Op::FieldRaw(number), ValueKind::Bytes),
             (Want::Text, _) | (_, Notation::Text | Notation::Time) => (Op::FieldText(number), ValueKind::Text),
+            // Bits and bytes of changed bytes have no meaning.
+            (_, Notation::Bits) if is_changed => (Op::FieldText(number), ValueKind::Any),
+            (_, Notation::Digits) if is_changed_hex => {
+                (Op::FieldText(number), ValueKind::Any)
+            }
             (_, Notation::Digits) if is_hex => (Op::FieldBytes(number), ValueKind::Bytes),
             // More hex digits than a number has are no decimal ones.
             (_, Notation::Digits) if is_digits => {
