@@ -24,6 +24,7 @@ mod harness;
 mod homes;
 mod ipv6;
 mod lateness;
+mod layouts;
 mod ledger;
 mod limits;
 mod logs;

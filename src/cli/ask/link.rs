@@ -156,7 +156,10 @@ impl<'a> Link<'a> {
                     let mut sizes = sizes.chain((!buffer.is_empty()).then_some(buffer.len()));
                     let (others, raw) = (&self.others, &mut self.frame);
                     let mut is_reply = |wire: &[u8]| is_whole(template, wire, raw) || others.is_whole(wire, raw);
-                    if let Some(len) = sizes.find(|&len| is_reply(&buffer[..len])) {
+                    let found = sizes.find(|&len| is_reply(&buffer[..len]));
+                    // Several at once, the first of which has a size that no rule shows.
+                    let found = found.or_else(|| others.walked_len(buffer, raw));
+                    if let Some(len) = found {
                         self.taken = len;
                         self.came.extend_from_slice(&self.buffer[..len]);
                         return Ok(Some(&self.buffer[..len]));

@@ -35,8 +35,11 @@ pub fn error_reply(template: &Template, reason: Reason) -> Option<(ErrorReply, &
 #[inline(always)]
 pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool) -> Finding<'a> {
     let template = &*device.template;
-    if let Err(reason) = inner::lengths_ok(template, &frame) {
+    if let Err(reason) = inner::reply_lengths_ok(template, &frame) {
         return Finding::Wrong(frame, reason);
+    }
+    if template.command_lengths {
+        return examine_by_command(device, frame, checksum_wrong);
     }
     if device.verify_checksum != VerifyChecksum::Off && !inner::checksum_ok(template, &frame) {
         *checksum_wrong = true;
@@ -51,4 +54,25 @@ pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool)
         return Finding::Wrong(frame, Reason::UnknownCommand);
     };
     Finding::Command(frame, command)
+}
+
+/// The same where lengths depend on the command: it is looked for once.
+#[inline(never)]
+fn examine_by_command<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool) -> Finding<'a> {
+    let template = &*device.template;
+    let command = match inner::command_lengths(template, &frame) {
+        Ok(command) => command,
+        Err(reason) => return Finding::Wrong(frame, reason),
+    };
+    if device.verify_checksum != VerifyChecksum::Off && !inner::checksum_ok(template, &frame) {
+        *checksum_wrong = true;
+        if device.verify_checksum == VerifyChecksum::Strict {
+            return Finding::Wrong(frame, Reason::BadChecksum);
+        }
+    }
+    match command {
+        _ if !inner::version_ok(template, &frame) => Finding::Wrong(frame, Reason::BadVersion),
+        Some(command) => Finding::Command(frame, command),
+        None => Finding::Wrong(frame, Reason::UnknownCommand),
+    }
 }

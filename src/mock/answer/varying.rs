@@ -5,7 +5,7 @@ use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::Template;
 use fsu_plan::model::walk::{Choose, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target, Walked};
 use fsu_plan::wire::inner::write_lengths;
-use fsu_plan::wire::walk::{bytes, said, says, write_number};
+use fsu_plan::wire::walk::{Places, bytes, said, says, write_number};
 use fsu_plan::wire::{value, varied};
 
 /// Appends a request's element in its notation; appends nothing if the request lacks it.
@@ -38,7 +38,17 @@ pub(super) fn insert(
     let Buffers { frame, data, text } = buffers;
     data.clear();
     let spare = steps.most.saturating_sub(steps.least);
-    let mut writer = Writer { steps, frame, data, text, marks: [0; OPEN_LENGTHS_MAX], spare, misfits: 0 };
+    let mut writer = Writer {
+        steps,
+        frame,
+        data,
+        text,
+        marks: [0; OPEN_LENGTHS_MAX],
+        spare,
+        is_first: true,
+        places: None,
+        misfits: 0,
+    };
     for op in &steps.ops {
         writer.step(op, inputs);
     }
@@ -66,6 +76,10 @@ struct Writer<'a> {
     marks: [usize; OPEN_LENGTHS_MAX],
     /// Bytes left for values of varying size, beyond their fallbacks.
     spare: usize,
+    /// No element of the request was looked for.
+    is_first: bool,
+    /// Places in the request, after that.
+    places: Option<Places>,
     misfits: u64,
 }
 
@@ -78,8 +92,8 @@ impl Writer<'_> {
                 let there = inputs.request.get(from..).and_then(|rest| rest.get(..*len));
                 self.data.extend_from_slice(there.unwrap_or_default());
             }
-            Put::Element { from, default } => match bytes(&from.walk, inputs.request, &from.path) {
-                Some((found, _)) if self.takes(found.len(), *default) => self.data.extend_from_slice(found),
+            Put::Element { from, default } => match self.element(from, inputs.request) {
+                Some(found) if self.takes(found.len(), *default) => self.data.extend_from_slice(found),
                 // The request lacks the element, or it is too long for a reply.
                 found => {
                     self.misfits += u64::from(found.is_some());
@@ -103,6 +117,19 @@ impl Writer<'_> {
             Put::Length(length) => self.length(length, inputs),
             Put::Choose(choose) => self.choose(choose, inputs),
         }
+    }
+
+    /// The bytes of a request's element.
+    fn element<'f>(&mut self, from: &Walked, request: &'f [u8]) -> Option<&'f [u8]> {
+        // The first one is looked for; for others all places are noted.
+        let is_first = std::mem::take(&mut self.is_first);
+        if !is_first {
+            let places = self.places.get_or_insert_with(|| Places::new(&from.walk, request));
+            if let Some(found) = places.bytes(&from.walk, request, &from.path) {
+                return Some(found);
+            }
+        }
+        bytes(&from.walk, request, &from.path).map(|(found, _)| found)
     }
 
     /// Writes the case that was selected. Calls [`Self::step`] at most as deep as choices nest.

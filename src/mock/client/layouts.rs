@@ -4,7 +4,8 @@ use fsu_plan::model::field::KeyPart;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{self, Payload};
 use fsu_plan::model::rule::{FrameOf, Rule};
-use fsu_plan::model::template::Template;
+use fsu_plan::model::template::{Command, Template};
+use fsu_plan::model::walk::Walk;
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::inner::{self, encode_wire};
 use fsu_plan::wire::walk;
@@ -39,14 +40,25 @@ pub fn is_whole(template: &Template, wire: &[u8], raw: &mut Vec<u8>) -> bool {
 pub struct Others<'d> {
     layouts: Vec<&'d Template>,
     plain: Vec<Vec<u8>>,
+    walks: Vec<(&'d Template, &'d Walk)>,
 }
 
 impl<'d> Others<'d> {
     /// Of the command's rules.
     pub fn of(device: &'d Device, command: usize) -> Self {
         let mut others = Self::default();
-        let rules = device.rules.get(command).into_iter().flatten();
-        for Reply { template, reply } in rules.flat_map(|rule| replies_of(device, rule)) {
+        let rules = || device.rules.get(command).into_iter().flatten();
+        for rule in rules().filter(|rule| !rule.timeout) {
+            let own = FrameOf { layout: device.layouts.own, command: Some(command as u32) };
+            let frames = if rule.frames.is_empty() { std::slice::from_ref(&own) } else { &*rule.frames };
+            for frame in frames {
+                let template = &**device.layout(frame.layout);
+                let entry = frame.command.and_then(|number| template.commands.get(number as usize));
+                let walk = entry.and_then(|entry| entry.reply_walk());
+                others.walks.extend(walk.map(|walk| (template, &**walk)));
+            }
+        }
+        for Reply { template, reply } in rules().flat_map(|rule| replies_of(device, rule)) {
             if matches!(reply.payload, Payload::Raw) {
                 others.plain.push(reply.frame.to_vec());
             } else if !Arc::ptr_eq(template, &device.template)
@@ -63,11 +75,29 @@ impl<'d> Others<'d> {
         if self.plain.iter().any(|plain| **plain == *wire) {
             return Some(wire);
         }
-        let template = self.layouts.iter().find(|template| is_whole(template, wire, scratch))?;
+        // A layout without length and end takes any bytes: some entry has to have their size.
+        let mut fits = |template: &Template| {
+            is_whole(template, wire, scratch) && {
+                let raw = inner::parsed(template, wire, scratch).raw;
+                template.commands.iter().any(|command| has_size(template, command, raw))
+            }
+        };
+        let template = self.layouts.iter().find(|template| fits(template))?;
         Some(inner::parsed(template, wire, scratch).raw)
     }
 
-    /// Bytes on the wire that the replies may have, as far as that is known.
+    /// The size of a reply at the beginning of a stream whose fields vary in size: the fewest bytes that are one, whole.
+    pub fn walked_len(&self, stream: &[u8], scratch: &mut Vec<u8>) -> Option<usize> {
+        let mut fits = |template: &Template, walk: &Walk, wire: &[u8]| {
+            is_whole(template, wire, scratch) && {
+                let raw = inner::parsed(template, wire, scratch).raw;
+                walk::check(walk, raw).is_ok_and(|end| end + walk.tail_len == raw.len())
+            }
+        };
+        (1..=stream.len()).find(|&len| self.walks.iter().any(|(template, walk)| fits(template, walk, &stream[..len])))
+    }
+
+    /// Whether it is one of these.
     pub fn is_whole(&self, wire: &[u8], scratch: &mut Vec<u8>) -> bool {
         self.read(wire, scratch).is_some()
     }
@@ -118,6 +148,14 @@ pub fn entry(template: &Template, raw: &[u8]) -> Option<usize> {
     best.filter(|(fit, _)| *fit > Fit::Not).map(|(_, number)| number)
 }
 
+/// Whether a raw frame has the size of a reply of this entry.
+fn has_size(template: &Template, command: &Command, raw: &[u8]) -> bool {
+    match command.reply_walk() {
+        Some(walk) => walk::check(walk, raw).is_ok_and(|end| end + walk.tail_len == raw.len()),
+        None => raw.len() == template.left_len + command.response_len + template.tail_len,
+    }
+}
+
 /// How well a raw frame fits an entry of its layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
@@ -131,11 +169,7 @@ enum Fit {
 
 fn fit(template: &Template, entry: usize, raw: &[u8]) -> Fit {
     let Some(command) = template.commands.get(entry) else { return Fit::Not };
-    let data_len = raw.len().saturating_sub(template.left_len + template.tail_len);
-    let has_size = match command.reply_walk() {
-        Some(walk) => walk::check(walk, raw).is_ok_and(|end| end + walk.tail_len == raw.len()),
-        None => data_len == command.response_len,
-    };
+    let has_size = has_size(template, command, raw);
     let has = |key: bool, size: bool| match (key, size) {
         (true, true) => Fit::Whole,
         (false, false) => Fit::Not,

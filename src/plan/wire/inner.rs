@@ -239,14 +239,16 @@ pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
     })
 }
 
-/// Checks the lengths that depend on the command of a request.
+/// Checks the lengths that depend on the command of a request, and finds that.
 #[cold]
-fn check_command_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+pub fn command_lengths(template: &Template, frame: &Frame<'_>) -> Result<Option<usize>, Reason> {
     let Some(number) = command(template, frame) else {
-        return if is_misshapen(template, frame) { Err(Reason::BadLength) } else { Ok(()) };
+        return if is_misshapen(template, frame) { Err(Reason::BadLength) } else { Ok(None) };
     };
     let command = &template.commands[number];
-    if command.request_walk().is_some_and(|walk| walk::check(walk, frame.raw).is_err()) {
+    // An entry of several was found by its walk.
+    let is_checked = command.exact && template.data_len_fixed.is_none();
+    if !is_checked && command.request_walk().is_some_and(|walk| walk::check(walk, frame.raw).is_err()) {
         return Err(Reason::BadLength);
     }
     let counted = |count: &Count| holds_length(&count.length, frame, command.less);
@@ -255,7 +257,7 @@ fn check_command_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), R
         && holds_lengths(&template.lengths, frame, command.less)
         && command.counts.iter().all(counted)
         && command.lengths.iter().all(|length| carries(length, frame.raw));
-    if right { Ok(()) } else { Err(Reason::BadLength) }
+    if right { Ok(Some(number)) } else { Err(Reason::BadLength) }
 }
 
 /// What the `{{data_frame_length}}` fields of a frame leave out: by its command, else by the frame itself, else
@@ -270,7 +272,7 @@ pub fn less(template: &Template, frame: &Frame<'_>, command: Option<&Command>) -
 #[inline]
 pub fn lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
     reply_lengths_ok(template, frame)?;
-    if template.command_lengths { check_command_lengths(template, frame) } else { Ok(()) }
+    if template.command_lengths { command_lengths(template, frame).map(drop) } else { Ok(()) }
 }
 
 /// The same for a frame in the other direction, which may not show its command: any command's reading is right.

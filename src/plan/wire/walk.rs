@@ -167,6 +167,45 @@ pub fn locate(walk: &Walk, raw: &[u8], path: &Path) -> Option<Found> {
     found.filter(|_| matches!(stop, Err(Stop::Done)))
 }
 
+/// Nodes whose places [`Places`] keeps.
+pub const PLACES_MAX: usize = 16;
+
+/// Where the first elements of a frame are that are in no list and no choice. Made by one walk, for several look-ups.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// By node: first byte, behind the last byte.
+    at: [(u32, u32); PLACES_MAX],
+}
+
+impl Places {
+    /// Of a whole raw frame that fits its program.
+    pub fn new(walk: &Walk, raw: &[u8]) -> Self {
+        let mut at = [(u32::MAX, 0); PLACES_MAX];
+        let watch = |event: Event, items: &Items| {
+            let (Event::Field { node, from, to } | Event::End { node, from, to, .. }) = event else {
+                return ControlFlow::Continue(());
+            };
+            let _ = items;
+            match at.get_mut(node as usize) {
+                Some(place) => *place = (from as u32, to as u32),
+                None => return ControlFlow::Break(()),
+            }
+            ControlFlow::Continue(())
+        };
+        // What does not fit has no further places.
+        let _ = run(walk, raw, raw.len().saturating_sub(walk.tail_len), watch);
+        Self { at }
+    }
+
+    /// The bytes of an element; `None`: it has no place here, [`bytes`] looks for it.
+    #[inline]
+    pub fn bytes<'f>(&self, walk: &Walk, raw: &'f [u8], path: &Path) -> Option<&'f [u8]> {
+        let (from, to) = *self.at.get(path.node as usize)?;
+        walk.nodes.get(path.node as usize).filter(|node| node.parent.is_none())?;
+        raw.get(from as usize..to as usize)
+    }
+}
+
 /// The bytes of an element, and how many items it has.
 pub fn bytes<'f>(walk: &Walk, raw: &'f [u8], path: &Path) -> Option<(&'f [u8], usize)> {
     let found = locate(walk, raw, path)?;

@@ -209,9 +209,10 @@ impl Hunt<'_> {
         let (mut begun, mut begun_wrong) = (false, false);
         for (number, device) in self.devices.iter().enumerate() {
             let found = self.look_for(number, device, at);
-            let (is_good, len) = match found {
-                Found::Good { len, .. } => (true, len),
-                Found::Doubtful { len, .. } => (false, len),
+            let len = match found {
+                // Nothing is better, and of equals the first is taken. `raw` holds its raw frame.
+                Found::Good { .. } => return found,
+                Found::Doubtful { len, .. } => len,
                 _ => {
                     begun |= found == Found::Begun;
                     begun_wrong |= found == Found::BegunWrong;
@@ -220,16 +221,11 @@ impl Hunt<'_> {
             };
             // A frame that does not even parse (for example, a character that is no hex digit) still counts as a frame.
             let fit = fit(device, &self.bytes[at..at + len], self.raw).max(Fit::Framed);
-            if rank.is_none_or(|rank| (is_good, fit) > rank) {
-                (best, rank) = (found, Some((is_good, fit)));
+            if rank.is_none_or(|rank| fit > rank) {
+                (best, rank) = (found, Some(fit));
             }
         }
         match best {
-            Found::Good { device, len, .. } => {
-                // Check again, so that `raw` holds its raw frame.
-                let command = good(&self.devices[device], &self.bytes[at..at + len], self.raw);
-                command.map_or(best, |command| Found::Good { device, len, command })
-            }
             Found::Doubtful { device, len, .. } => Found::Doubtful { device, len, others: begun || begun_wrong },
             _ if begun => Found::Begun,
             _ if begun_wrong => Found::BegunWrong,
