@@ -160,8 +160,20 @@ fn next_by_profile(
 ) -> Option<usize> {
     let device = turn.fsu.devices.first()?;
     device.profiles.get()?;
-    let Cut::Frame(len) = searches.first_mut()?.cut(&device.template, bytes, at) else { return None };
-    by_profile(turn, bytes.get(at..at + len)?, &bytes[done..at], sink).then_some(len)
+    let search = searches.first_mut()?;
+    let before = *search;
+    let len = match search.cut(&device.template, bytes, at) {
+        Cut::Frame(len) => bytes.get(at..at + len).and_then(|frame| {
+            let is_taken = by_profile(turn, frame, &bytes[done..at], sink);
+            is_taken.then_some(len)
+        }),
+        _ => None,
+    };
+    if len.is_none() {
+        // The general search looks again, and counts what that takes.
+        *search = before;
+    }
+    len
 }
 
 #[inline]

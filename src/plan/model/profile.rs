@@ -112,6 +112,8 @@ pub struct Profile {
     pub sum: u64,
     /// Upper-case hex digits, from and to; `ascii_hex` only.
     pub digits: Option<(u8, u8)>,
+    /// There is something in `rest` or `digits`.
+    pub has_more: bool,
     /// The checksum; `None`: nothing has to be right.
     pub seal: Option<Seal>,
     /// The commands.
@@ -158,6 +160,8 @@ pub struct Seal {
     pub add: u64,
     /// How it is written.
     pub form: SealForm,
+    /// It is a sum as it is, low byte first.
+    pub is_plain: bool,
     /// First byte of the span.
     pub from: u8,
     /// The byte after its last one.

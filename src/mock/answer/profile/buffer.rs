@@ -90,8 +90,11 @@ impl Buffer {
     pub(super) fn put_known(&mut self, answer: &Answer, is_outer: bool) {
         let (places, _) = self.0.as_chunks_mut::<BLOCK_BYTES>();
         let Some((front, behind)) = places.split_first_chunk_mut::<FRONT>() else { return };
-        for number in if is_outer { 0 } else { DATA / BLOCK_BYTES }..FRONT {
-            Lanes::of(&answer.front[number]).put(&mut front[number]);
+        // Of a length that the compiler knows: otherwise it becomes a call.
+        if is_outer {
+            *front = answer.front;
+        } else {
+            front[DATA / BLOCK_BYTES..].copy_from_slice(&answer.front[DATA / BLOCK_BYTES..]);
         }
         if !answer.behind.is_empty() {
             behind.iter_mut().zip(&answer.behind).for_each(|(place, block)| *place = *block);
@@ -137,6 +140,7 @@ impl Buffer {
     }
 
     /// The bytes up to a place.
+    #[expect(clippy::range_plus_one, reason = "a slice with an inclusive end is a call")]
     #[inline]
     pub(super) fn outer(&self, last: u8) -> &[u8] {
         &self.0[..usize::from(last) + 1]

@@ -209,6 +209,7 @@ mod tests {
                 .map(|place| u64::from(plain[place]))
                 .sum(),
             digits: None,
+            has_more: false,
             seal: None,
             keys: Keys::default(),
         }

@@ -79,22 +79,24 @@ fn build(turn: &mut Turn<'_>, answer: &Answer, number: usize, due_ns: i64) -> Pa
     let Buffers { request, reply, clocks, .. } = &mut turn.scratch.profile;
     let mut pass = Pass::default();
     copy(&answer.copied, request, reply, &mut pass);
-    for copied in &answer.copies {
-        copy(copied, request, reply, &mut pass);
-    }
-    if !answer.ticks.is_empty() {
-        let clock = clocks.at(turn.moment.clock_at(due_ns));
-        for tick in &answer.ticks {
-            let word = clock.word(tick.which, tick.slot);
-            reply.add_word(tick.to, word);
-            pass.add(Lanes::of_word(word));
-            pass.sum(Lanes::of_word(word & tick.sealed));
+    if !answer.is_short {
+        for copied in &answer.copies {
+            copy(copied, request, reply, &mut pass);
         }
-    }
-    for varied in &answer.varied {
-        let word = reply.load(varied.at);
-        pass.add(Lanes::of_word(word & varied.mask));
-        pass.sum(Lanes::of_word(word & varied.sealed));
+        if !answer.ticks.is_empty() {
+            let clock = clocks.at(turn.moment.clock_at(due_ns));
+            for tick in &answer.ticks {
+                let word = clock.word(tick.which, tick.slot);
+                reply.add_word(tick.to, word);
+                pass.add(Lanes::of_word(word));
+                pass.sum(Lanes::of_word(word & tick.sealed));
+            }
+        }
+        for varied in &answer.varied {
+            let word = reply.load(varied.at);
+            pass.add(Lanes::of_word(word & varied.mask));
+            pass.sum(Lanes::of_word(word & varied.sealed));
+        }
     }
     if let Some(seal) = &answer.seal {
         let word = sealed((seal, answer.jump.as_deref()), (turn.fsu, number), reply, answer.sum + pass.sums.total());

@@ -29,15 +29,12 @@ pub(crate) fn find<'p>(
     sum: u64,
 ) -> Option<Found<'p>> {
     let request = &buffers.request;
-    if !profile.rest.is_empty() && !request.has(&profile.rest) {
+    if profile.has_more && !has_more(profile, request) {
         return None;
     }
     if let Some(seal) = &profile.seal
         && request.load(seal.at) & seal.place != sealed((seal, None), (fsu, number), request, sum)
     {
-        return None;
-    }
-    if profile.digits.is_some_and(|(from, to)| !request.is_hex(from, to)) {
         return None;
     }
     let rows = profile.keys.find(|at| request.load(at));
@@ -48,10 +45,17 @@ pub(crate) fn find<'p>(
     row.answers.first().map(|answer| Found { number, row, answer })
 }
 
+/// Whether a request has what is no known byte.
+#[expect(clippy::inline_always, reason = "bench/instructions.sh counts fewer")]
+#[inline(always)]
+fn has_more(profile: &Profile, request: &Buffer) -> bool {
+    request.has(&profile.rest) && profile.digits.is_none_or(|(from, to)| request.is_hex(from, to))
+}
+
 /// The first of these rows whose checks fit.
+#[expect(clippy::manual_find, reason = "an iterator's `find` is a call of its own")]
 #[inline]
 fn first<'p>(rows: &'p [Row], request: &Buffer) -> Option<&'p Row> {
-    // A loop: as an iterator's `find` it becomes a call of its own.
     for row in rows {
         if request.has_one(&row.check) && (row.checks.is_empty() || request.has(&row.checks)) {
             return Some(row);
@@ -69,6 +73,9 @@ pub(super) fn sealed(
     frame: &Buffer,
     sum: u64,
 ) -> u64 {
+    if seal.is_plain {
+        return sum & seal.mask;
+    }
     let number = match seal.tally {
         Tally::Sum => sum,
         Tally::SumXor => sum_xor(sum),

@@ -35,19 +35,7 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
         Some(checksum) => Some(seal(checksum, &layout)?),
         None => None,
     };
-    let mut written = Written::default();
-    for (number, patch) in reply.patches.iter().enumerate() {
-        if meets(&data, patch) {
-            // Of a refusal: only what changes nothing but these bytes may be left out.
-            let is_copy = matches!(patch, Patch::Copy { .. } | Patch::CopyReversed { .. });
-            let span = span(patch);
-            if !is_copy || span.start < data.start || span.end > data.end {
-                return None;
-            }
-            continue;
-        }
-        write(&mut written, (request, &layout), number, patch)?;
-    }
+    let mut written = writes((request, &layout), reply, &data)?;
     written.places.sort_unstable();
     let places = seal.iter().flat_map(|seal| usize::from(seal.at)..usize::from(seal.at) + place_len(seal));
     let mut all: Vec<usize> = written.places.iter().copied().chain(places).collect();
@@ -57,28 +45,22 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
         return None;
     }
     let mut frame = frame(device, &raw)?;
-    let is_known = |place: &usize| all.binary_search(place).is_err();
     let verify = frame.len() - 2;
-    let (mut sum, mut crossed, mut escaped) = (0, 0, false);
-    for place in (1..verify).filter(is_known) {
-        let byte = frame[place];
-        (crossed, escaped) = (crossed ^ byte, escaped || byte >= ESCAPE);
-        sum += if is_sealed(seal.as_ref(), place) { u64::from(byte) } else { 0 };
-    }
+    let known = (1..verify).filter(|place| all.binary_search(place).is_err());
+    let known = known.map(|place| (frame[place], is_sealed(seal.as_ref(), place)));
+    let xor = known.clone().fold(0, |all, (byte, _)| all ^ byte);
+    let escaped = known.clone().any(|(byte, _)| byte >= ESCAPE);
+    let sum = known.filter(|&(_, is_sealed)| is_sealed).map(|(byte, _)| u64::from(byte)).sum();
     // A value may leave the template's bytes; all others are added to 00.
     written.valued.sort_unstable();
-    for place in all.into_iter().filter(|place| written.valued.binary_search(place).is_err()) {
+    for &place in all.iter().filter(|place| written.valued.binary_search(place).is_err()) {
         frame[place] = 0;
     }
     frame[verify] = 0;
-    let sealed = |at: usize, mask: u64| {
-        let inside = (0..8).filter(|&byte| is_sealed(seal.as_ref(), at + byte));
-        inside.fold(0, |all, byte| all | (0xFF << (8 * byte))) & mask
-    };
     let varied = masks(written.valued).into_iter();
-    let varied = varied.map(|(at, mask)| Varied { mask, sealed: sealed(at, mask), at: at as u8 });
+    let varied = varied.map(|(at, mask)| Varied { mask, sealed: sealed(seal.as_ref(), at, mask), at: at as u8 });
     let ticks = ticks(written.ticks).into_iter();
-    let ticks = ticks.map(|ticked| Ticked { sealed: sealed(ticked.to.into(), ticked.sealed), ..ticked });
+    let ticks = ticks.map(|tick| Ticked { sealed: sealed(seal.as_ref(), tick.to.into(), tick.sealed), ..tick });
     let mut shortened = seal;
     let jump = match (&mut shortened, &template.checksum) {
         (Some(seal), Some(checksum)) => shorten(seal, checksum, &frame, &written.places),
@@ -88,11 +70,14 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
     let mut blocks = blocks(&frame);
     let behind = blocks.split_off(FRONT.min(blocks.len()));
     blocks.resize(FRONT, [0; BLOCK_BYTES]);
+    let copied = copies.next().unwrap_or_default();
+    let (varied, copies, ticks): (Box<[_]>, Box<[_]>, Box<[_]>) = (varied.collect(), copies.collect(), ticks.collect());
     Some(Answer {
-        varied: varied.collect(),
-        copied: copies.next().unwrap_or_default(),
-        copies: copies.collect(),
-        ticks: ticks.collect(),
+        is_short: varied.is_empty() && copies.is_empty() && ticks.is_empty(),
+        varied,
+        copied,
+        copies,
+        ticks,
         values: written.values.into(),
         front: blocks.try_into().ok()?,
         behind: behind.into(),
@@ -101,10 +86,34 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
         seal: shortened,
         sum,
         jump,
-        xor: crossed,
+        xor,
         escaped,
         hex: template.encoding == Encoding::AsciiHex,
     })
+}
+
+/// What the patches of a reply write; `None`: a profile cannot make it. A refusal has no data where that is.
+fn writes(layouts: (&Layout<'_>, &Layout<'_>), reply: &Reply, data: &Range<usize>) -> Option<Written> {
+    let mut written = Written::default();
+    for (number, patch) in reply.patches.iter().enumerate() {
+        if meets(data, patch) {
+            // Of a refusal: only what changes nothing but these bytes may be left out.
+            let is_copy = matches!(patch, Patch::Copy { .. } | Patch::CopyReversed { .. });
+            let span = span(patch);
+            if !is_copy || span.start < data.start || span.end > data.end {
+                return None;
+            }
+            continue;
+        }
+        write(&mut written, layouts, number, patch)?;
+    }
+    Some(written)
+}
+
+/// Those bytes of a window that are in the span of the checksum.
+fn sealed(seal: Option<&Seal>, at: usize, mask: u64) -> u64 {
+    let inside = (0..8).filter(|&byte| is_sealed(seal, at + byte));
+    inside.fold(0, |all, byte| all | (0xFF << (8 * byte))) & mask
 }
 
 /// A frame in blocks.

@@ -6,7 +6,7 @@ use super::seal::seal;
 use super::steps::{head, steps};
 use crate::model::field::Constant;
 use crate::model::fleet::{Device, VerifyChecksum};
-use crate::model::profile::{Answer, DATA, Group, KeyWindow, Keys, Profile, Row};
+use crate::model::profile::{Answer, DATA, Group, KeyWindow, Keys, Profile, Row, Window};
 use crate::model::reply::{Part, Patch};
 use crate::model::rule::{Delay, Rule};
 use crate::model::template::{Command, Template};
@@ -66,10 +66,12 @@ pub(super) fn profile(device: &Device, data_len: usize) -> Option<Profile> {
         None => None,
     };
     let seal = seal.filter(|_| device.verify_checksum != VerifyChecksum::Off);
-    let rest = checks.windows().into();
+    let rest: Box<[Window]> = checks.windows().into();
+    let has_more = !rest.is_empty() || digits.is_some();
     Some(Profile {
         rest,
         digits,
+        has_more,
         keys: Keys::new(parts, groups),
         ..steps(&head(device, layout.wire_len, checks), seal, layout.wire_len)
     })

@@ -25,8 +25,8 @@ pub(super) fn seal(checksum: &Checksum, layout: &Layout<'_>) -> Option<Seal> {
     }
     let at = checksum.at.in_frame(layout.raw_len);
     let place = layout.span(at, checksum.len)?;
-    let form = match (layout.is_hex(at), checksum.little) {
-        (true, little) => SealForm::Hex(checksum.len as u8, little),
+    let form = match (layout.is_hex(at), checksum.little || checksum.len == 1) {
+        (true, _) => SealForm::Hex(checksum.len as u8, checksum.little),
         (false, true) => SealForm::Little,
         (false, false) => SealForm::Big(64 - 8 * checksum.len as u32),
     };
@@ -36,6 +36,7 @@ pub(super) fn seal(checksum: &Checksum, layout: &Layout<'_>) -> Option<Seal> {
         tally,
         flip: u64::from(xorout) ^ if checksum.complement == Complement::None { 0 } else { u64::MAX },
         add: u64::from(checksum.complement == Complement::Twos),
+        is_plain: tally == Tally::Sum && checksum.complement == Complement::None && form == SealForm::Little,
         form,
         from: from as u8,
         to: to as u8,

@@ -51,6 +51,7 @@ pub(super) fn steps(bytes: &Bytes, seal: Option<Seal>, wire_len: usize) -> Profi
         escaped: counted.clone().any(|byte| byte >= ESCAPE),
         sum: summed.filter_map(|place| bytes.byte(place)).map(u64::from).sum(),
         digits: None,
+        has_more: false,
         seal,
         keys: Keys::default(),
     }

@@ -112,6 +112,8 @@ pub struct Answer {
     pub jump: Option<Box<Jump>>,
     /// XOR of the known bytes that P_verify covers.
     pub xor: u8,
+    /// Nothing is written but the first copy and the checksum.
+    pub is_short: bool,
     /// A known byte has to be escaped.
     pub escaped: bool,
     /// Its bytes are hex digits.
