@@ -1,5 +1,6 @@
 //! Random templates, frames and splits, against the specification.
 
+use super::any;
 use super::*;
 use proptest::prelude::*;
 
