@@ -9,6 +9,7 @@ use fsu_plan::model::coding::Change;
 use fsu_plan::model::digits::Digits;
 use fsu_plan::model::field::{Computed, Constant, Field, KeyPart, LengthField, Offset};
 use fsu_plan::model::fleet::Device;
+use fsu_plan::model::kept::Keeps;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::rule::{DELAY_MS_MAX, Delay, Effect, Rule, SetRegister};
 use fsu_plan::model::template::{Algorithm, Checksum, Command, Complement, Template};
@@ -202,6 +203,14 @@ pub fn key_part_name<'a>(template: &'a Template, part: &KeyPart) -> &'a str {
     let data = template.commands.iter().flat_map(|command| command.request.iter().flatten());
     let mut fields = template.left.iter().chain(data).chain(&template.tail);
     fields.find(|field| field.at == part.at && field.slot.len == part.len).map_or("?", |field| &field.name)
+}
+
+/// What a device remembers beside registers, one per line.
+pub fn keeps(keeps: &Keeps) -> Vec<String> {
+    let areas = keeps.areas.iter().map(|area| format!("memory area {}: {}", area.name, count(area.bytes as usize, "byte")));
+    let keyed = keeps.keyed.iter().map(|keyed| format!("keyed register {}: up to {} entries", keyed.name, keyed.entries_max));
+    let counters = keeps.counters.iter().map(|name| format!("counter {name}"));
+    areas.chain(keyed).chain(counters).collect()
 }
 
 /// When a reply is sent.

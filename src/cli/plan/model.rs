@@ -94,6 +94,9 @@ pub(super) struct DevicePlan {
     pub(super) commands: Vec<CommandPlan>,
     pub(super) cycles: u32,
     pub(super) registers: Vec<RegisterPlan>,
+    /// Memory areas, keyed registers and counters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) keeps: Vec<String>,
 }
 
 /// One field.
@@ -370,6 +373,7 @@ impl DevicePlan {
                 .iter()
                 .map(|register| RegisterPlan { name: register.name.to_string(), bytes_max: register.bytes_max })
                 .collect(),
+            keeps: describe::keeps(&device.keeps),
         }
     }
 }

@@ -93,6 +93,10 @@ fn write_fields(title: &str, fields: &[FieldPlan], out: &mut TextOut<'_>) -> io:
 }
 
 fn write_registers(device: &DevicePlan, out: &mut TextOut<'_>) -> io::Result<()> {
+    if !device.keeps.is_empty() {
+        writeln!(out, "\n  remembers")?;
+        device.keeps.iter().try_for_each(|line| writeln!(out, "    {line}"))?;
+    }
     if device.registers.is_empty() {
         return Ok(());
     }

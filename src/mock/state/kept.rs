@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     fn entries(most: u32) -> Entries {
-        Entries::new(&Keyed { name: "cards".into(), entries_max: most, entry_bytes_max: 0 })
+        Entries::new(&Keyed { name: "cards".into(), entries_max: most })
     }
 
     fn all(entries: &Entries) -> String {

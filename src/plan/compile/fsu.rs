@@ -112,7 +112,7 @@ impl<'f> Fsus<'f> {
             let Ok(params) = params::params(&mut loader.diags, place, number, &compiled, &devices.params) else {
                 return;
             };
-            let remembers: usize = compiled.iter().map(|device| device.keeps.bytes_max()).sum();
+            let remembers: usize = compiled.iter().map(|device| device.keeps.bytes()).sum();
             if !loader.diags.charge(entry.count_pos(), remembers, "the memory of an FSU's devices") {
                 return;
             }

@@ -54,7 +54,6 @@ struct KeyedDraft {
     name: String,
     /// All its values are hex digits.
     is_bytes: bool,
-    entry_bytes_max: usize,
 }
 
 impl Kept {
@@ -88,7 +87,7 @@ impl Kept {
     pub fn declare(&self, name: &str) -> u16 {
         self.keyed(name).unwrap_or_else(|| {
             let mut keyed = self.keyed.borrow_mut();
-            keyed.push(KeyedDraft { name: name.to_owned(), is_bytes: false, entry_bytes_max: 0 });
+            keyed.push(KeyedDraft { name: name.to_owned(), is_bytes: false });
             (keyed.len() - 1) as u16
         })
     }
@@ -103,13 +102,6 @@ impl Kept {
     /// Whether all values of a keyed register are hex digits.
     pub fn keyed_is_bytes(&self, register: u16) -> bool {
         self.keyed.borrow().get(usize::from(register)).is_some_and(|keyed| keyed.is_bytes)
-    }
-
-    /// An entry of a keyed register may have that many bytes, key included.
-    pub fn lengthen(&self, register: u16, bytes: usize) {
-        if let Some(keyed) = self.keyed.borrow_mut().get_mut(usize::from(register)) {
-            keyed.entry_bytes_max = keyed.entry_bytes_max.max(bytes);
-        }
     }
 
     /// The number of a counter.
@@ -147,7 +139,6 @@ impl Kept {
     pub fn keeps(self) -> Keeps {
         let keyed = self.keyed.into_inner().into_iter().map(|draft| Keyed {
             entries_max: self.entries_max.get(&draft.name).copied().unwrap_or(ENTRIES_DEFAULT),
-            entry_bytes_max: draft.entry_bytes_max,
             name: draft.name.into(),
         });
         Keeps {

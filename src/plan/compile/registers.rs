@@ -11,7 +11,6 @@ use crate::config::diag::Diags;
 use crate::config::raw::RawRules;
 use crate::config::steps::step;
 use crate::model::field::Kind;
-use crate::model::kept::ENTRY_KEY_BYTES_MAX;
 use crate::model::reply::{Expr, Part};
 use crate::model::rule::{REGISTER_BYTES_MAX, Register};
 use std::collections::{HashMap, VecDeque};
@@ -81,7 +80,7 @@ pub(super) fn registers<'a>(
 /// One place where an entry of a keyed register is set: the register, the key of the rule file, its commands, the value.
 type KeyedSet<'r> = (u16, usize, Vec<usize>, &'r At<Json>);
 
-/// Which keyed registers keep nothing but hex digits, and how long their entries may become.
+/// Which keyed registers keep nothing but hex digits.
 fn keyed(diags: &mut Diags, of: &[Key<'_, '_>], entries: &[KeyedSet<'_>], registers: &Registers) {
     let mut bytes: HashMap<u16, bool> = HashMap::new();
     for (register, key, numbers, value) in entries {
@@ -95,8 +94,6 @@ fn keyed(diags: &mut Diags, of: &[Key<'_, '_>], entries: &[KeyedSet<'_>], regist
         for &number in numbers {
             let set = Set { register: 0, key: *key, number, value };
             let Some(source) = source(&of[*key], &set, registers) else { continue };
-            let read: usize = source.reads.iter().map(|&read| registers.all[read as usize].bytes_max).sum();
-            registers.kept.lengthen(*register, (ENTRY_KEY_BYTES_MAX + source.bytes + read).min(REGISTER_BYTES_MAX));
             *bytes.entry(*register).or_insert(true) &= source.is_bytes;
         }
     }

@@ -32,16 +32,15 @@ impl Keeps {
         self.areas.is_empty() && self.keyed.is_empty() && self.counters.is_empty()
     }
 
-    /// Bytes that one device may take.
-    pub fn bytes_max(&self) -> usize {
-        let areas: usize = self.areas.iter().map(|area| area.bytes as usize + 32).sum();
-        let entry = |keyed: &Keyed| keyed.entries_max as usize * (keyed.entry_bytes_max + ENTRY_BYTES);
-        areas + self.keyed.iter().map(entry).sum::<usize>() + 8 * self.counters.len()
+    /// Bytes that one device takes from its first request on. Entries of keyed registers are not in it: they come one by one.
+    pub fn bytes(&self) -> usize {
+        let areas: usize = self.areas.iter().map(|area| area.bytes as usize + AREA_BYTES).sum();
+        areas + 8 * self.counters.len()
     }
 }
 
-/// Bytes of an entry beside its key and its value.
-const ENTRY_BYTES: usize = 88;
+/// Bytes of an area beside what is in it.
+const AREA_BYTES: usize = 32;
 
 /// A memory area.
 #[derive(Debug)]
@@ -61,6 +60,4 @@ pub struct Keyed {
     pub name: Box<str>,
     /// The most entries: with one more the oldest goes.
     pub entries_max: u32,
-    /// Bytes of the longest key and the longest value together, as far as known.
-    pub entry_bytes_max: usize,
 }
