@@ -434,6 +434,22 @@ fn what_is_wrong_is_told_with_its_column() {
 }
 
 #[test]
+fn a_text_that_looks_like_an_expression_is_told() {
+    let told = |set: &str, expected: &[&str]| {
+        let (_, lines) = load(&typed(json!({"set": {"n": set}, "data": {"s": "${reg(n)}$"}})));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).filter(|line| line.contains("warning")).collect();
+        assert_eq!(lines, expected, "{set}");
+    };
+    let warned =
+        |text: &str| format!("/01/set/n: warning: `{text}` is a text here, not an expression (`${{...}}$` computes)");
+    told("reg(n, 0) + 1", &[&warned("reg(n, 0) + 1")]);
+    told("#{a}# * 2", &[&warned("#{a}# * 2")]);
+    for text in ["auto", "a", "#{a}#-#{b}#", "12", "1+2", "${a * 2}$"] {
+        told(text, &[]);
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_store_and_an_area_is_told() {
     let told = |at: &str, value: Value, expected: &[&str]| {
         let mut files = modbus(rules_of_modbus());

@@ -207,8 +207,10 @@ pub fn key_part_name<'a>(template: &'a Template, part: &KeyPart) -> &'a str {
 
 /// What a device remembers beside registers, one per line.
 pub fn keeps(keeps: &Keeps) -> Vec<String> {
-    let areas = keeps.areas.iter().map(|area| format!("memory area {}: {}", area.name, count(area.bytes as usize, "byte")));
-    let keyed = keeps.keyed.iter().map(|keyed| format!("keyed register {}: up to {} entries", keyed.name, keyed.entries_max));
+    let areas =
+        keeps.areas.iter().map(|area| format!("memory area {}: {}", area.name, count(area.bytes as usize, "byte")));
+    let keyed =
+        keeps.keyed.iter().map(|keyed| format!("keyed register {}: up to {} entries", keyed.name, keyed.entries_max));
     let counters = keeps.counters.iter().map(|name| format!("counter {name}"));
     areas.chain(keyed).chain(counters).collect()
 }

@@ -214,24 +214,22 @@ fn register_map(dir: &Path) -> Fleet {
     let number = |name: &str, value: u32| json!({"name": name, "type": "uint", "length": 2, "value": value});
     let field = |name: &str| json!({"name": name, "length": 1});
     let counted = json!({"name": "values", "length": {"field": "count"}});
-    let command = |key: &str, request: Value, response: Value| {
-        json!({"data_frame_type": key, "req_data_list": request, "resp_data_list": response})
-    };
+    let command = |key: &str, request: Value, response: Value| json!({"data_frame_type": key, "req_data_list": request, "resp_data_list": response});
     let device = json!({"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "t.json",
         "memory": {"holding": {"bytes": 40, "init": {"0": "0001"}}}});
     let rest = json!({"name": "text", "type": "str", "length": "rest"});
     let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
-        "dynamic_length": true,
-        "data_frame_type_flag": "fc",
-        "pdu_left": [{"name": "start", "length": 1, "value": "7E"}, field("fc")],
-        "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
-        "data_frame": [
-            command("03", json!([number("addr", 4), number("n", 3)]), json!([{"name": "count", "type": "uint", "length": 1}, counted])),
-            command("06", json!([number("addr", 4), number("value", 7)]), json!([number("addr", 0), number("value", 0)])),
-            command("07", json!([number("addr", 4)]), json!([number("twice", 0)])),
-            command("08", json!([number("addr", 4)]), json!([number("twice", 0)])),
-            command("09", json!([number("addr", 4)]), json!([rest]))
-        ]}});
+    "dynamic_length": true,
+    "data_frame_type_flag": "fc",
+    "pdu_left": [{"name": "start", "length": 1, "value": "7E"}, field("fc")],
+    "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
+    "data_frame": [
+        command("03", json!([number("addr", 4), number("n", 3)]), json!([{"name": "count", "type": "uint", "length": 1}, counted])),
+        command("06", json!([number("addr", 4), number("value", 7)]), json!([number("addr", 0), number("value", 0)])),
+        command("07", json!([number("addr", 4)]), json!([number("twice", 0)])),
+        command("08", json!([number("addr", 4)]), json!([number("twice", 0)])),
+        command("09", json!([number("addr", 4)]), json!([rest]))
+    ]}});
     let rules = json!({
         "03": [{"when": "in_area(holding, addr * 2, n * 2)", "data": {"values": "${mem(holding, addr * 2, n * 2)}$"}}, {"timeout": true}],
         "06": {"store": {"area": "holding", "at": "addr * 2", "value": "value"}, "set": {"last": "${value}$"}},
@@ -240,7 +238,10 @@ fn register_map(dir: &Path) -> Fleet {
         "09": {"data": {"text": "${addr * 25}$"}}
     });
     let files = [
-        ("sys_config.json", json!({"fsu_list": [{"fsuname": "a", "port": 0, "protocol_type": "broadcast", "config_dir": "."}]})),
+        (
+            "sys_config.json",
+            json!({"fsu_list": [{"fsuname": "a", "port": 0, "protocol_type": "broadcast", "config_dir": "."}]}),
+        ),
         ("fsu_devices.json", json!({"device_list": [device]})),
         ("t.json", template),
         ("default.json", rules),
@@ -260,8 +261,7 @@ fn values_that_are_computed_are_right_and_what_the_device_remembers_may_be_eithe
     let fsu = &fleet.fsus[0];
     let mut profiles = Profiles::default();
     let profile = profiles.of(fsu, &Wanted::default()).unwrap().expect("something to ask");
-    let keys: Vec<&str> =
-        profile.requests.iter().map(|one| &*one.template().commands[one.command].key_text).collect();
+    let keys: Vec<&str> = profile.requests.iter().map(|one| &*one.template().commands[one.command].key_text).collect();
     assert_eq!(keys, ["03", "06", "07", "09"]);
     let left_out: Vec<(&str, Why)> =
         profiles.left_out.iter().map(|out| (&*profiles.labels[out.label].key, out.why)).collect();
@@ -272,7 +272,8 @@ fn values_that_are_computed_are_right_and_what_the_device_remembers_may_be_eithe
         for prepared in [2, 0, 1, 3].map(|number| &profile.requests[number]) {
             let mut raw = prepared.raw.to_vec();
             let wire = answered(fsu, prepared, &mut raw, &mut state, &mut scratch);
-            let check = |wire: &[u8], decoded: &mut Vec<u8>| prepared.expect.check(prepared.template(), &raw, wire, decoded);
+            let check =
+                |wire: &[u8], decoded: &mut Vec<u8>| prepared.expect.check(prepared.template(), &raw, wire, decoded);
             assert_eq!(check(&wire, &mut decoded), Ok(()), "{}", hex::encode_upper(&wire));
             let longer = [&wire[..wire.len() - 1], &[0, 0x0D]].concat();
             assert!(check(&longer, &mut decoded).is_err());

@@ -6,6 +6,7 @@ use super::kept::Kept;
 use super::registers::{keyed_name, set_text};
 use super::scope::{CommandScope, fields_of, is_comment};
 use crate::config::at::{At, Json};
+use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawStore};
 use crate::model::calc::{Calc, ValueKind};
@@ -75,6 +76,10 @@ fn value(diags: &mut Diags, value: &At<Json>, scope: &CommandScope<'_, '_, '_>) 
     let text = if value.value == Json::Null { String::new() } else { set_text(&value.value)? };
     if text.is_empty() {
         return Some(Expr { parts: Box::new([Part::Literal("".into())]), bytes_max: 0 });
+    }
+    if !text.contains("${") && calc::key(&text, scope).is_ok_and(|calc| calc::computes(&calc)) {
+        let what = "is a text here, not an expression (`${...}$` computes)";
+        diags.warn(value.pos, format!("`{}` {what}", shown(&text)));
     }
     match expr::parse(&text, scope) {
         Ok(expr) => Some(expr),

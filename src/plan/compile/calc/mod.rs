@@ -16,7 +16,7 @@ pub use error::{CalcError, Wrong};
 pub use functions::Called;
 
 use super::expr::Scope;
-use crate::model::calc::{CALC_BYTES_MAX, Calc, Op, Shape, ValueKind};
+use crate::model::calc::{Binary, CALC_BYTES_MAX, Calc, Op, Shape, ValueKind};
 use crate::model::field::{Kind, Notation, Slot};
 use crate::model::reply::{Expr, Part};
 use crate::wire::walk::says;
@@ -150,6 +150,23 @@ pub fn memory(calc: &Calc) -> usize {
         + calc.formats.iter().map(|format| size_of_val(&**format) + 16).sum::<usize>()
         + calc.sums.len() * 1_024
         + calc.size.as_ref().map_or(0, |size| memory(size))
+}
+
+/// Whether more than fields and their difference is in it: two fields with a dash between them are as often a text.
+pub(super) fn computes(calc: &Calc) -> bool {
+    calc.ops.iter().any(|op| match op {
+        Op::Binary(binary) => *binary != Binary::Sub,
+        Op::Register(_)
+        | Op::RegisterBytes(_)
+        | Op::Entry(_)
+        | Op::EntryBytes(_)
+        | Op::Mem(..)
+        | Op::MemBits(..)
+        | Op::Count(..)
+        | Op::Param(_)
+        | Op::Clock(_) => true,
+        _ => false,
+    })
 }
 
 /// Whether the value is a number in any case.

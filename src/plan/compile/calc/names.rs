@@ -61,7 +61,11 @@ impl Emitter<'_> {
             // More hex digits than a number has are no decimal ones.
             (_, Notation::Digits) if is_digits => {
                 let fits = len <= HEX_DIGITS;
-                if fits { (Op::FieldNumber(number), ValueKind::Whole) } else { (Op::FieldText(number), ValueKind::Text) }
+                if fits {
+                    (Op::FieldNumber(number), ValueKind::Whole)
+                } else {
+                    (Op::FieldText(number), ValueKind::Text)
+                }
             }
             (_, Notation::Digits) if len <= DIGIT_BYTES => (Op::FieldNumber(number), ValueKind::Whole),
             (_, Notation::Digits) => (Op::FieldText(number), ValueKind::Any),
