@@ -153,7 +153,7 @@ impl Expect {
             let numbers = known.unwrap_or_default().into_iter().map(|form| {
                 let len = form.frame.len();
                 let shape =
-                    Shape { wire_len: if is_plain { len } else { of.wire_len(len) }, ..shape(of, form, request.len()) };
+                    Shape { wire_len: if is_plain { len } else { of.sent_len(len) }, ..shape(of, form, request.len()) };
                 shapes.iter().position(|there| *there == shape).unwrap_or_else(|| {
                     shapes.push(shape);
                     shapes.len() - 1
