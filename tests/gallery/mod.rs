@@ -96,6 +96,12 @@ pub fn frames(name: &str) -> Frames {
     Frames { now_ms: now.map_or(NOW_MS, |text| at(text).timestamp().as_millisecond()), exchanges }
 }
 
+/// The rule file of a protocol; it may be another protocol's.
+pub fn rules(name: &str) -> Value {
+    let template = json(&root().join(name).join("template.json"));
+    json(&root().join(name).join(template["rule_file_list"][0].as_str().expect("a rule file")))
+}
+
 const RUN: RunContext = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
 
 /// A conversation with one FSU of the fleet, over its transport, without a socket.

@@ -136,7 +136,7 @@ fn the_generator_verifies_every_command() {
                 let all = report["commands"].as_array().unwrap();
                 all.iter().find(|one| one["command"] == key).map(|one| one["counts"]["good"].as_u64().unwrap())
             };
-            let rules = files::json(&root().join(name).join("default.json"));
+            let rules = files::rules(name);
             for key in commands(name) {
                 let is_silent = |rule: &Value| rule["timeout"] == true;
                 let rule = &rules[&key];
