@@ -214,7 +214,6 @@ fn reconcile(work: &str, n: usize) {
         let target = |number: usize| AskedFsu {
             name: format!("site_{number}").into(),
             id: FsuId::default(),
-            id_hex: "".into(),
             rtn_flag: 0,
             is_bare: false,
             address: ([127, 0, 0, 1], 9).into(),

@@ -152,7 +152,7 @@ fn make_values(fsu: &Fsu, device: &Device, command: usize, given: &[(String, Str
         request: &[],
         state: None,
         device: 0,
-        id_hex: &fsu.id_hex,
+        id_hex: &fsu.id,
         seq: 1,
         due,
         moment: None,

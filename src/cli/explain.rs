@@ -132,8 +132,8 @@ fn explanation(fsu: &Fsu, about: About<'_>, run: RunContext, now: Now, frame: &[
 fn head(fsu: &Fsu) -> FsuHead {
     let given = fsu.id.given();
     let id = match std::str::from_utf8(given) {
-        Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => format!("{} (\"{text}\")", fsu.id_hex),
-        _ => fsu.id_hex.to_string(),
+        Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => format!("{} (\"{text}\")", fsu.id),
+        _ => fsu.id.to_string(),
     };
     FsuHead { name: fsu.name.to_string(), transport: fsu.transport.name(), bind: fsu.bind.to_string(), id }
 }

@@ -267,7 +267,7 @@ mod tests {
         counters.faults = [2; FaultKind::COUNT];
         counters.error_replies = [2; ErrorReply::COUNT];
         for many in [1, 2] {
-            let counters = &mut *all.counters[0].rare;
+            let counters = &mut *all.counters[0];
             let sentences = [
                 &mut counters.transfers_opened,
                 &mut counters.transfers_completed,

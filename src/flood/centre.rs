@@ -75,7 +75,7 @@ pub struct ExpectedFsu {
 pub fn expected(fleet: &Fleet, globs: &[String]) -> Vec<ExpectedFsu> {
     let named = |fsu: &&Fsu| globs.is_empty() || globs.iter().any(|glob| fits(glob, &fsu.name));
     let beats = fleet.fsus.iter().filter(named).filter_map(|fsu| Some((fsu, fsu.heartbeat()?.interval_ms)));
-    beats.map(|(fsu, interval_ms)| ExpectedFsu { name: fsu.name.clone(), id: fsu.id, interval_ms }).collect()
+    beats.map(|(fsu, interval_ms)| ExpectedFsu { name: (&*fsu.name).into(), id: fsu.id, interval_ms }).collect()
 }
 
 /// What a centre heard, as `--json FILE` holds it. `fsu-mock schema flood-centre` prints its JSON Schema.

@@ -103,7 +103,6 @@ fn limit_fsus_told_max_and_fsus_lines_max_of_those_with_which_not_all_was_right(
     let target = |number: usize| AskedFsu {
         name: format!("f{number}").into(),
         id: FsuId::default(),
-        id_hex: "".into(),
         rtn_flag: 0,
         is_bare: false,
         address: ([127, 0, 0, 1], 9).into(),

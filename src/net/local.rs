@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// An address of this machine, or none: then routing decides. 20 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Local {
     /// One of IPv4 is mapped; `::` for none.
     ip: Ipv6Addr,
@@ -68,7 +68,7 @@ impl fmt::Debug for Local {
 }
 
 /// The peer of a datagram, and the address of this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
     /// The other end.
     pub peer: SocketAddr,

@@ -257,6 +257,15 @@ pub fn lost(socket: BorrowedFd<'_>) -> Option<u32> {
     if result == 0 && len as usize == size_of_val(&info) { info.last().copied() } else { None }
 }
 
+/// Gives the system memory back that was freed, as far as the allocator can: it keeps it otherwise.
+pub fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes a number, and touches only what is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Prefetches the cache lines of a value. Does nothing on a processor without such an instruction.
 #[inline]
 pub fn prefetch<T>(value: *const T, lines: usize) {

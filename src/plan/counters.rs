@@ -99,8 +99,8 @@ pub trait Counted {
     }
 }
 
-/// Declares a set of counters. In the second form what few requests count is in a struct of its own, behind a `Box`: with
-/// thousands of FSUs every cache line is a miss.
+/// Declares a set of counters. In the second form what few requests count is in a struct of its own, behind a `Box` that the first of
+/// them makes: with thousands of FSUs every cache line is a miss, and most of them never count any.
 ///
 /// ```
 /// use fsu_plan::counters::{Counted, JSON_ONLY, sentence};
@@ -165,8 +165,8 @@ macro_rules! counters {
         #[repr(C)]
         pub struct $Name {
             $($(#[doc = $doc])+ pub $field: u64,)*
-            /// All others.
-            pub rare: Box<$Rare>,
+            /// All others; no memory before one of them counts.
+            pub rare: Option<Box<$Rare>>,
         }
 
         $crate::counters! { $(#[$rare_meta])* pub struct $Rare { $($rare)* } }
@@ -175,7 +175,9 @@ macro_rules! counters {
             /// Adds another's.
             pub fn add(&mut self, other: &Self) {
                 $(self.$field += other.$field;)*
-                self.rare.add(&other.rare);
+                if let Some(rare) = &other.rare {
+                    self.rare.get_or_insert_default().add(rare);
+                }
             }
         }
 
@@ -189,7 +191,7 @@ macro_rules! counters {
                     };
                     visit(&COUNTER, $crate::counters::Cell::counts(&self.$field));
                 })*
-                self.rare.each(visit);
+                std::ops::Deref::deref(self).each(visit);
             }
         }
 
@@ -198,14 +200,18 @@ macro_rules! counters {
 
             #[inline]
             fn deref(&self) -> &$Rare {
-                &self.rare
+                static NONE: std::sync::LazyLock<$Rare> = std::sync::LazyLock::new($Rare::default);
+                match &self.rare {
+                    Some(rare) => rare,
+                    None => &NONE,
+                }
             }
         }
 
         impl std::ops::DerefMut for $Name {
             #[inline]
             fn deref_mut(&mut self) -> &mut $Rare {
-                &mut self.rare
+                self.rare.get_or_insert_default()
             }
         }
     };

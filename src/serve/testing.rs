@@ -14,7 +14,11 @@ use std::sync::Arc;
 
 /// An FSU with the spec's id and no device.
 pub(crate) fn fsu(name: &str, transport: Transport) -> Fsu {
-    Fsu { name: name.into(), transport, client_timeout_ms: 0, ..fixtures::fsu(vec![]) }
+    fixtures::fsu(vec![]).with(|fsu| {
+        fsu.name = name.into();
+        fsu.transport = transport;
+        fsu.client_timeout_ms = 0;
+    })
 }
 
 /// A stamp eight hours east.
@@ -38,7 +42,7 @@ pub(crate) fn log_plan(dir: &Path) -> LogPlan {
 
 /// The same with devices.
 pub(crate) fn fsu_with(name: &str, transport: Transport, devices: Vec<Device>) -> Fsu {
-    Fsu { devices: devices.into_iter().map(Arc::new).collect(), ..fsu(name, transport) }
+    fsu(name, transport).with(|fsu| fsu.devices = devices.into_iter().map(Arc::new).collect())
 }
 
 /// A fleet that logs to that directory.

@@ -6,7 +6,7 @@ use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::{Source, embedded_files};
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
-use fsu_plan::model::fleet::{Device, Fleet, Fsu};
+use fsu_plan::model::fleet::{Common, Device, Fleet, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::checksum::write_number;
@@ -93,19 +93,20 @@ pub fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: 
     Fsu {
         name: name.into(),
         id: like.id,
-        id_hex: like.id_hex.clone(),
         bind: like.bind,
-        transport,
-        messages: Arc::default(),
-        params: Arc::default(),
-        heartbeat_reply: habits != Habits::Plain,
-        client_timeout_ms: like.client_timeout_ms,
-        accept_any_id: habits != Habits::Plain,
-        accept_rtn_flags: like.accept_rtn_flags,
-        limits: like.limits,
-        allow: like.allow.clone(),
-        devices: devices.into(),
-        faults: (habits == Habits::Faulty).then(faults),
+        common: Arc::new(Common {
+            transport,
+            messages: Arc::default(),
+            params: Arc::default(),
+            heartbeat_reply: habits != Habits::Plain,
+            client_timeout_ms: like.client_timeout_ms,
+            accept_any_id: habits != Habits::Plain,
+            accept_rtn_flags: like.accept_rtn_flags,
+            limits: like.limits,
+            allow: like.allow.clone(),
+            devices: devices.into(),
+            faults: (habits == Habits::Faulty).then(faults),
+        }),
     }
 }
 

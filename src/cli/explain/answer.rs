@@ -177,7 +177,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
         },
         None => Verdict { what: "reply", reason: None, text: when_due(rule, about) },
     };
-    built((device, command), rule, memory(about.before, about.home()))
+    built((device, command), rule, memory(about))
 }
 
 /// The replies of a rule that are shown, and the commands whose frames they are.
@@ -218,8 +218,11 @@ fn when_due(rule: &Rule, about: About<'_>) -> String {
     }
 }
 
-fn memory(state: &FsuState, device: usize) -> DeviceState {
-    state.devices.get(device).cloned().unwrap_or_default()
+/// What the device remembered before the frame.
+fn memory(about: About<'_>) -> DeviceState {
+    let home = about.home();
+    let made = || about.fsu.devices.get(home).map(|device| DeviceState::new(device, &about.fsu.params));
+    about.before.devices.get(home).cloned().or_else(made).unwrap_or_default()
 }
 
 /// The outcome of a rule, given which rule of its command matched.
@@ -243,7 +246,7 @@ fn rule_view(names: Names<'_>, about: About<'_>, rule: &Rule, outcome: &'static 
         fits: outcome == "matched" || known(test, frame.raw).unwrap_or(false),
     });
     let when = constants.chain(test);
-    let place = |cycle: u32| memory(about.before, about.home()).cycles.get(cycle as usize).copied().unwrap_or(0);
+    let place = |cycle: u32| memory(about).cycles.get(cycle as usize).copied().unwrap_or(0);
     let entries = rule.replies.len();
     let cycle = rule.cycle.map(|cycle| match outcome {
         "matched" => format!("entry {} of {entries}", place(cycle) as usize % entries.max(1) + 1),

@@ -80,7 +80,7 @@ fn address(bytes: &[u8], party: Party, fsu: &Fsu) -> Seen {
         Party::Centre => (if value.is_empty() { "a centre".into() } else { value }, None, None),
         Party::This => checked(&format!("{value} this FSU"), true, ""),
         Party::Other if fsu.accept_any_id => seen(&format!("{value} another FSU (accept_any_id)")),
-        Party::Other => checked(&value, false, &format!("{}, then 00", fsu.id_hex)),
+        Party::Other => checked(&value, false, &format!("{}, then 00", fsu.id)),
     }
 }
 
@@ -140,7 +140,7 @@ pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) ->
         }
         Reason::OuterBadCommType => (at::COMM_TYPE, "0100 or 0200".into(), field(at::COMM_TYPE, 2)),
         Reason::WrongFsu => {
-            let expected = format!("{}, then 00 (or accept_any_id)", fsu.id_hex);
+            let expected = format!("{}, then 00 (or accept_any_id)", fsu.id);
             (at::DEST, expected, field(at::DEST, FsuId::BYTES))
         }
         Reason::UnknownDevice => {
@@ -172,7 +172,7 @@ pub(super) fn bad_frame_up(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu)
 
 /// A frame of another FSU.
 pub(super) fn other_fsu(src: &[u8; FsuId::BYTES], fsu: &Fsu) -> Fault {
-    let expected = format!("{}, then 00 (or accept_any_id)", fsu.id_hex);
+    let expected = format!("{}, then 00 (or accept_any_id)", fsu.id);
     let fault = fault(Reason::WrongFsu, "outer frame", Some(at::SRC_UP), expected, hex(src));
     Fault { meaning: "outer: from another FSU".into(), ..fault }
 }

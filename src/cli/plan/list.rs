@@ -175,7 +175,7 @@ fn fsu_line(fsu: &Fsu) -> FsuLine {
         name: fsu.name.to_string(),
         transport: fsu.transport.name(),
         bind: fsu.bind.to_string(),
-        id: fsu.id_hex.to_string(),
+        id: fsu.id.to_string(),
         devices: fsu.devices.iter().map(|device| DeviceName::new(device)).collect(),
         address: fsu.bind,
     }

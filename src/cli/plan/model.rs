@@ -264,7 +264,7 @@ impl FsuPlan {
             name: fsu.name.to_string(),
             transport: fsu.transport.name(),
             bind: fsu.bind.to_string(),
-            id: fsu.id_hex.to_string(),
+            id: fsu.id.to_string(),
             accept_any_id: fsu.accept_any_id,
             accept_rtn_flags: fsu.accept_rtn_flags.iter().map(|flag| format!("{flag:02X}")).collect(),
             heartbeat_interval_ms: fsu.heartbeat().map(|schedule| schedule.interval_ms),

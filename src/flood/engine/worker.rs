@@ -127,7 +127,7 @@ impl Worker {
             request: &[],
             state: None,
             device: 0,
-            id_hex: &target.id_hex,
+            id_hex: &target.id,
             seq: turn.seq,
             due: Now { unix_ms, utc_offset_s: self.utc_offset_s },
             moment: None,

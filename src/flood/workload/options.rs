@@ -50,8 +50,6 @@ pub struct AskedFsu {
     pub name: Box<str>,
     /// Its id.
     pub id: FsuId,
-    /// The id as hex digits.
-    pub id_hex: Box<str>,
     /// RtnFlag of its requests (udp).
     pub rtn_flag: u8,
     /// A datagram is the inner frame itself.

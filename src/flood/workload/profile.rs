@@ -268,7 +268,7 @@ impl Profiles {
         for &(label, why) in &made.left_out {
             match self.left_out.iter_mut().find(|there| (there.label, there.why) == (label, why)) {
                 Some(there) => there.fsus += 1,
-                None => self.left_out.push(LeftOut { label, why, fsu: fsu.name.clone(), fsus: 1 }),
+                None => self.left_out.push(LeftOut { label, why, fsu: (&*fsu.name).into(), fsus: 1 }),
             }
         }
         Ok(made.profile.clone())

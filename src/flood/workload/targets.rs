@@ -146,13 +146,12 @@ impl Choice {
         for &fsu in chosen {
             let Some(profile) = profiles.of(fsu, wanted)? else { continue };
             let Some(address) = self.address(fsu) else {
-                return Err(TargetError::NoPort(fsu.name.clone()));
+                return Err(TargetError::NoPort((&*fsu.name).into()));
             };
             let rtn_flag = fsu.accept_rtn_flags.asked();
             targets.push(AskedFsu {
-                name: fsu.name.clone(),
+                name: (&*fsu.name).into(),
                 id: fsu.id,
-                id_hex: fsu.id_hex.clone(),
                 rtn_flag,
                 is_bare: fsu.transport.is_bare_datagrams(),
                 address,

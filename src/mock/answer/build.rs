@@ -8,6 +8,7 @@ use crate::seal::seal;
 use crate::state::kept::DeviceKept;
 use crate::state::{DeviceState, FsuState};
 use fsu_plan::model::field::{Epoch, Kind, Slot};
+use fsu_plan::model::fleet::FsuId;
 use fsu_plan::model::kept::Keeps;
 use fsu_plan::model::reply::Payload;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
@@ -32,7 +33,7 @@ pub struct Inputs<'a> {
     /// Number of the device.
     pub device: usize,
     /// `${fsuid()}$`
-    pub id_hex: &'a str,
+    pub id_hex: &'a FsuId,
     /// `${seq()}$`
     pub seq: u64,
     /// When the reply is due.
@@ -164,7 +165,7 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
             }
             Part::Packed(number) => encode_hex(&(inputs.number(*number) as u16).to_le_bytes(), out),
             Part::Datetime(items) => push_time(items, inputs, out),
-            Part::FsuId => out.extend_from_slice(inputs.id_hex.as_bytes()),
+            Part::FsuId => inputs.id_hex.push_hex(out),
             Part::Choice(choices) => {
                 let choice = inputs.dice.rng().usize(..choices.len().max(1));
                 out.extend_from_slice(choices.get(choice).map(|text| text.as_bytes()).unwrap_or_default());

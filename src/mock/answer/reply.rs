@@ -3,7 +3,7 @@
 use super::examine::{Finding, error_reply, examine};
 use super::layouts;
 use super::random::{Dice, delay_ns};
-use super::rule::{matching_now, next_in_cycle, next_reply, set_registers};
+use super::rule::{matching_now, reply_of, set_registers};
 use super::turn::{Asked, Burst, Form, Turn};
 use crate::about::{self, About, What, told};
 use crate::faults::{self, Target};
@@ -179,7 +179,7 @@ pub(super) fn answer_command<'a>(
         let reply = build_next(turn, (device, rule), asked, dice);
         return Answered { verdict: Verdict::Replies { due_ns }, is_command: true, reply };
     }
-    let reply = next_in_cycle(rule, &mut turn.state.devices[home]);
+    let reply = reply_of(turn, rule, home, 0);
     turn.compose(&device.template, reply, asked, &mut dice);
     if fsu.faults.is_some() {
         draw(turn, device, rule, (1, command), &mut dice);
@@ -229,7 +229,7 @@ fn build_next<'a>(
     let Burst { done, command, .. } = turn.scratch.burst;
     turn.scratch.burst.left -= 1;
     turn.scratch.burst.done += 1;
-    let reply = next_reply(rule, turn.state.devices.get_mut(asked.device)?, done);
+    let reply = reply_of(turn, rule, asked.device, done);
     let (form, command) = layouts::form(turn, rule, (reply, command), done);
     turn.scratch.form = form;
     turn.compose(layouts::template_of(device, form), reply, asked, &mut dice);

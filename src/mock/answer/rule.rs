@@ -88,7 +88,7 @@ fn holds(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> boo
         request,
         state: Some(state),
         device,
-        id_hex: &fsu.id_hex,
+        id_hex: &fsu.id,
         seq,
         due: moment.now,
         moment: Some(moment),
@@ -123,7 +123,7 @@ pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, 
             request: asked.request,
             state: Some(state),
             device: asked.device,
-            id_hex: &fsu.id_hex,
+            id_hex: &fsu.id,
             seq,
             due: asked.due,
             moment: Some(moment),
@@ -132,12 +132,12 @@ pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, 
         };
         text(&set.value, &mut inputs, written);
         cut_register(written);
-        if !set_register(&mut state.devices[asked.device], set.register, written) {
+        if !set_register(&mut state.devices.made(fsu)[asked.device], set.register, written) {
             let mut inputs = Inputs {
                 request: asked.request,
                 state: Some(state),
                 device: asked.device,
-                id_hex: &fsu.id_hex,
+                id_hex: &fsu.id,
                 seq,
                 due: asked.due,
                 moment: Some(moment),
@@ -165,6 +165,15 @@ pub fn next_reply<'a>(rule: &'a Rule, memory: &mut DeviceState, number: u32) -> 
     match rule.replies.get(number as usize) {
         Some(reply) if !rule.frames.is_empty() => reply,
         _ => next_in_cycle(rule, memory),
+    }
+}
+
+/// The same for an FSU's device, which has no memory where it needs none.
+#[inline]
+pub(crate) fn reply_of<'a>(turn: &mut Turn<'_>, rule: &'a Rule, device: usize, number: u32) -> &'a Reply {
+    match rule.cycle {
+        Some(_) => next_reply(rule, &mut turn.state.devices.made(turn.fsu)[device], number),
+        None => next_reply(rule, &mut DeviceState::default(), number),
     }
 }
 

@@ -52,12 +52,7 @@ impl Turn<'_> {
     /// Index of the device whose registers and cycle places a device uses: its own, or those of the device that it is a layout of.
     #[inline]
     pub(crate) fn home(&self, device: usize) -> usize {
-        if device < self.state.devices.len() { device } else { self.home_of_layout(device) }
-    }
-
-    #[cold]
-    fn home_of_layout(&self, device: usize) -> usize {
-        self.fsu.devices.get(device).and_then(|device| device.layouts.home).map_or(0, usize::from)
+        self.fsu.devices.get(device).and_then(|device| device.layouts.home).map_or(device, usize::from)
     }
 
     /// Builds a reply into the scratch. Its number is [`FsuState::replies`]: count it first.
@@ -70,7 +65,7 @@ impl Turn<'_> {
             request: asked.request,
             state: Some(state),
             device: asked.device,
-            id_hex: &fsu.id_hex,
+            id_hex: &fsu.id,
             seq,
             due: asked.due,
             moment: Some(moment),

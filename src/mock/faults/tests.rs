@@ -69,7 +69,10 @@ fn always(kinds: &[FaultKind]) -> FaultSet {
 fn fsu(template: Template, transport: Transport, set: FaultSet) -> Fsu {
     let faults = FsuFaults { base: set, schedule: Box::default() };
     let device = device(template, 1, 1, false);
-    Fsu { transport, faults: Some(Arc::new(faults)), ..crate::fixtures::fsu(vec![device]) }
+    crate::fixtures::fsu(vec![device]).with(|fsu| {
+        fsu.transport = transport;
+        fsu.faults = Some(Arc::new(faults));
+    })
 }
 
 /// One request, in the outer frame where the FSU's transport has one.
@@ -391,8 +394,10 @@ fn values_do_not_depend_on_faults() {
     let reply = Arc::get_mut(&mut device.rules[0][0].replies[0]).unwrap();
     reply.patches = [Patch::Text { value, to: 3, slot }].into();
     let data = |faults| {
-        let fsu =
-            Fsu { faults, devices: clean.devices.clone(), ..fsu(fixed(), Transport::Broadcast, FaultSet::default()) };
+        let fsu = fsu(fixed(), Transport::Broadcast, FaultSet::default()).with(|fsu| {
+            fsu.faults = faults;
+            fsu.devices = clean.devices.clone();
+        });
         let (mut state, mut scratch) = start(&fsu);
         let mut seen = Replies::default();
         for _ in 0..20 {

@@ -27,7 +27,10 @@ fn mock_with(change: impl Fn(&mut Fsu)) -> Mock {
     let faults = Arc::new(FsuFaults { base: FaultSet::default(), schedule: [outage].into() });
     let fsus = [Transport::Udp, Transport::Broadcast, Transport::Tcp].map(|transport| {
         let device = device(if transport == Transport::Tcp { length() } else { fixed() }, 1, 1, false);
-        let mut fsu = Fsu { transport, faults: Some(faults.clone()), ..fsu(vec![device]) };
+        let mut fsu = fsu(vec![device]).with(|fsu| {
+            fsu.transport = transport;
+            fsu.faults = Some(faults.clone());
+        });
         change(&mut fsu);
         fsu
     });

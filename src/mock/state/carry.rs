@@ -1,5 +1,6 @@
 //! What an FSU remembers across a reload (spec templates.md, Reload).
 
+use super::devices::Devices;
 use super::{DeviceState, FsuState, transfers};
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::rule::Rule;
@@ -12,10 +13,13 @@ use std::collections::{HashMap, VecDeque};
 /// dropped. A cycle whose number of replies has changed restarts. A transfer continues if its frames keep their layout.
 pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
     let FsuState { devices: old, .. } = &state;
-    let mut taken = vec![false; old.len()];
-    let mut moves = vec![None; old.len()];
-    let FsuState { devices: fresh, identity, .. } = FsuState::new(is);
-    let devices = is.devices.iter().zip(fresh).enumerate().map(|(new_number, (device, mut memory))| {
+    // Other layouts of a device are behind all devices.
+    let own = |fsu: &Fsu| fsu.devices.iter().filter(|device| device.is_own()).count();
+    let mut taken = vec![false; own(was)];
+    let mut moves = vec![None; own(was)];
+    let FsuState { identity, .. } = FsuState::new(is);
+    let devices = is.devices.iter().take(own(is)).enumerate().map(|(new_number, device)| {
+        let mut memory = DeviceState::new(device, &is.params);
         let same = |(number, other): &(usize, &std::sync::Arc<Device>)| {
             !taken.get(*number).copied().unwrap_or(true)
                 && (other.sub_dev_type, other.sub_dev_addr) == (device.sub_dev_type, device.sub_dev_addr)
@@ -25,11 +29,14 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
             if transfers::is_same(&other.template, &device.template) {
                 moves[number] = Some(new_number);
             }
-            carry_device(&old[number], other, device, &mut memory);
+            if let Some(old) = old.get(number) {
+                carry_device(old, other, device, &mut memory);
+            }
         }
         memory
     });
-    let devices = devices.collect();
+    let devices: Devices = devices.collect();
+    let devices = if old.is_empty() { Devices::new(is) } else { devices };
     let mut state = FsuState { devices, identity, ..state };
     transfers::carry(&mut state, was, &moves);
     state
@@ -114,7 +121,7 @@ mod tests {
             memory(old).into_iter().map(|(cycles, registers)| DeviceState { cycles, registers, kept: None }).collect();
         let state = carry(state, &was, &is);
         assert_eq!((state.messages, state.replies, state.counters.received), (7, 5, 9));
-        let got: Box<[_]> = state.devices.into_iter().map(|one| (one.cycles, one.registers)).collect();
+        let got: Box<[_]> = state.devices.iter().cloned().map(|one| (one.cycles, one.registers)).collect();
         assert_eq!(got, memory(expected));
     }
 

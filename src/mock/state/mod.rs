@@ -1,6 +1,7 @@
 //! What an FSU remembers between messages.
 
 pub mod carry;
+pub mod devices;
 pub mod identity;
 pub mod kept;
 pub mod progress;
@@ -8,36 +9,28 @@ mod shares;
 pub mod transfers;
 
 use crate::sink::Outgoing;
+pub use devices::DeviceState;
+use devices::Devices;
 use fsu_plan::counters::{JSON_ONLY, Printed, column, sentence};
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::ErrorReply;
 use fsu_plan::wire::reason::Reason;
 use identity::identity;
-use kept::DeviceKept;
 use transfers::MaybeTransfers;
 
 fsu_plan::counters! {
     /// Counters of one FSU. Owned by its shard; read at exit.
     ///
-    /// Only counters that every request touches are here: with thousands of FSUs every cache line is a miss.
+    /// Here are those that every request touches, then those that every FSU counts some time: with thousands of FSUs every cache
+    /// line is a miss.
     pub struct Counters {
         /// Requests that reached the FSU: frames, not datagrams.
         received: u64 = column("received"),
         /// Replies handed to the kernel.
         answered: u64 = column("answered"),
-    }
-    /// Those of [`Counters`] that few requests count.
-    rare struct RareCounters {
         /// Requests that a rule leaves unanswered on purpose (`timeout`).
         silent: u64 = column("silent"),
-        /// Replies to wrong requests, from the template's `errors`, by [`ErrorReply`]; also in `answered`.
-        error_replies: [u64; ErrorReply::COUNT] = Printed::By {
-            total: "error_replies",
-            each: "error_replies_by",
-            column: "",
-            word: |number| ErrorReply::ALL[number].name(),
-        },
         /// Heartbeats sent.
         heartbeats_sent: u64 = column("beats sent"),
         /// Heartbeats of centres received.
@@ -48,6 +41,16 @@ fsu_plan::counters! {
         centres_offline: u64 = JSON_ONLY,
         /// TCP connections accepted.
         connections: u64 = column("connections"),
+    }
+    /// Those of [`Counters`] that few FSUs ever count.
+    rare struct RareCounters {
+        /// Replies to wrong requests, from the template's `errors`, by [`ErrorReply`]; also in `answered`.
+        error_replies: [u64; ErrorReply::COUNT] = Printed::By {
+            total: "error_replies",
+            each: "error_replies_by",
+            column: "",
+            word: |number| ErrorReply::ALL[number].name(),
+        },
         /// Transfers begun: an answer that data follows.
         transfers_opened: u64 = sentence("transfer was begun", "transfers were begun"),
         /// Transfers whose last frame was sent.
@@ -137,17 +140,6 @@ impl Counters {
     }
 }
 
-/// What one device of one FSU remembers.
-#[derive(Clone, Debug, Default)]
-pub struct DeviceState {
-    /// The next entry of each `cycle`.
-    pub cycles: Box<[u32]>,
-    /// The registers' texts; empty before they are set.
-    pub registers: Box<[Vec<u8>]>,
-    /// Memory areas, keyed registers, counters and parameters; `None`: there are none.
-    pub kept: Option<Box<DeviceKept>>,
-}
-
 /// What one FSU remembers. The fields that every request touches come first, as in [`Counters`].
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
@@ -156,8 +148,8 @@ pub struct FsuState {
     pub messages: u64,
     /// Replies built so far: `${seq()}$`.
     pub replies: u64,
-    /// By device number.
-    pub devices: Box<[DeviceState]>,
+    /// By device number; none before a device has something to remember.
+    pub devices: Devices,
     /// Seed of its messages' generators: [`identity()`].
     pub identity: u64,
     /// Its counters.
@@ -169,19 +161,6 @@ pub struct FsuState {
 impl FsuState {
     /// The state of an FSU that has heard nothing.
     pub fn new(fsu: &Fsu) -> Self {
-        Self {
-            devices: fsu
-                .devices
-                .iter()
-                .filter(|device| device.is_own())
-                .map(|device| DeviceState {
-                    cycles: vec![0; device.cycles as usize].into(),
-                    registers: vec![Vec::new(); device.registers.len()].into(),
-                    kept: DeviceKept::new(device, &fsu.params),
-                })
-                .collect(),
-            identity: identity(fsu),
-            ..Self::default()
-        }
+        Self { identity: identity(fsu), devices: Devices::new(fsu), ..Self::default() }
     }
 }

@@ -15,7 +15,7 @@ use crate::config::load::Loader;
 use crate::config::raw::{RawFsu, RawLimits};
 use crate::config::steps::step;
 use crate::model::fault::FaultSet;
-use crate::model::fleet::{Fsu, FsuId, Limits, RtnFlags};
+use crate::model::fleet::{Common, Fsu, FsuId, Limits, RtnFlags};
 use crate::model::message::{Content, Message, Transport};
 use crate::model::network::Network;
 use crate::model::template::Framing;
@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-/// FSUs of one run. A machine has no ports for a million sockets; each FSU costs about 2 KiB.
+/// FSUs of one run. A machine has no ports for a million sockets; each FSU costs about 400 bytes.
 pub const FSUS_MAX: usize = 100_000;
 /// Charged for each FSU: its part of the plan, without its state while it serves.
 const FSU_BYTES: usize = size_of::<Fsu>() + 512;
@@ -138,11 +138,7 @@ impl<'f> Fsus<'f> {
         let raw = entry.raw;
         let on = |at: &Option<At<bool>>| at.as_ref().is_some_and(|at| at.value);
         let faults = self.faults.of(&one.name, one.transport, entry.faults.as_ref(), &devices);
-        Fsu {
-            name: one.name.into(),
-            id: one.id,
-            id_hex: hex::encode_upper(one.id.given()).into(),
-            bind: one.bind,
+        let common = Common {
             transport: one.transport,
             messages: entry.messages.clone(),
             heartbeat_reply: on(&raw.heartbeat_reply),
@@ -154,7 +150,11 @@ impl<'f> Fsus<'f> {
             devices,
             params,
             faults,
-        }
+        };
+        // Mostly that of the one before.
+        let last = self.all.last().map(|last| &last.common).filter(|last| last.is_same(&common));
+        let common = last.map_or_else(|| Arc::new(common), Arc::clone);
+        Fsu { common, id: one.id, name: one.name.into(), bind: one.bind }
     }
 }
 

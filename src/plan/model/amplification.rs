@@ -354,10 +354,11 @@ mod tests {
     #[test]
     fn the_worst_of_a_fleet() {
         use crate::model::fixtures;
-        let fsu = |name: &str, transport: Transport, frames: &[usize]| Fsu {
-            name: name.into(),
-            transport,
-            ..fixtures::fsu(vec![Arc::new(device(frames, |_, _| ()))])
+        let fsu = |name: &str, transport: Transport, frames: &[usize]| {
+            fixtures::fsu(vec![Arc::new(device(frames, |_, _| ()))]).with(|fsu| {
+                fsu.name = name.into();
+                fsu.transport = transport;
+            })
         };
         let check = |fsus: Vec<Fsu>, expected: Option<(&str, usize, usize)>| {
             let found = worst(&fixtures::fleet(fsus));
@@ -389,7 +390,10 @@ mod tests {
             };
             let schedule = [crate::model::fault::Scheduled { from_ms: 5, to_ms: 9, faults: set(timed) }].into();
             let faults = Some(Arc::new(FsuFaults { base: set(base), schedule }));
-            let fsu = Fsu { faults, transport, ..crate::model::fixtures::fsu(vec![]) };
+            let fsu = crate::model::fixtures::fsu(vec![]).with(|fsu| {
+                fsu.faults = faults;
+                fsu.transport = transport;
+            });
             Around::of(&fsu).map(|around| (around.outer_bytes, around.doubled))
         };
         let udp = |base, timed| around(Transport::Udp, base, timed);

@@ -2,7 +2,7 @@
 
 use super::field::Offset;
 use super::fleet::{
-    Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, VerifyChecksum,
+    Common, Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, VerifyChecksum,
 };
 use super::message::Transport;
 use super::profile::Profiled;
@@ -71,19 +71,20 @@ pub fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
     Fsu {
         name: "test".into(),
         id,
-        id_hex: hex::encode_upper(id.given()).into(),
         bind: ([127, 0, 0, 1], 0).into(),
-        transport: Transport::Udp,
-        messages: Arc::default(),
-        params: Arc::default(),
-        heartbeat_reply: false,
-        client_timeout_ms: 1,
-        accept_any_id: false,
-        accept_rtn_flags: RtnFlags::default(),
-        limits: Limits::default(),
-        allow: Arc::default(),
-        devices: devices.into(),
-        faults: None,
+        common: Arc::new(Common {
+            transport: Transport::Udp,
+            messages: Arc::default(),
+            params: Arc::default(),
+            heartbeat_reply: false,
+            client_timeout_ms: 1,
+            accept_any_id: false,
+            accept_rtn_flags: RtnFlags::default(),
+            limits: Limits::default(),
+            allow: Arc::default(),
+            devices: devices.into(),
+            faults: None,
+        }),
     }
 }
 

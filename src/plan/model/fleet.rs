@@ -1,14 +1,12 @@
 //! The fleet: FSUs, their devices and what is common to them.
 
-use super::fault::FsuFaults;
+pub use super::fsu::{Common, Fsu, FsuId, Name};
 use super::kept::Keeps;
-use super::message::{Content, Message, Schedule, Transport};
-use super::network::Network;
 use super::profile::Profiled;
 use super::rule::{Register, Rule};
 use super::template::Template;
 use crate::words;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -95,31 +93,6 @@ words! {
     }
 }
 
-/// An FSU id as in P_dest_addr and P_src_addr: left aligned, filled with 00.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct FsuId {
-    /// The 20 bytes on the wire.
-    pub bytes: [u8; FsuId::BYTES],
-    /// How many of them were given.
-    pub len: u8,
-}
-
-impl FsuId {
-    /// Bytes of the address field (spec b-interface.md, Layout).
-    pub const BYTES: usize = 20;
-
-    /// The id's own bytes, without the fill.
-    pub fn given(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len).min(Self::BYTES)]
-    }
-}
-
-impl std::fmt::Debug for FsuId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&hex::encode_upper(self.given()))
-    }
-}
-
 /// RtnFlags that requests to an FSU may have (spec b-interface.md, Direction).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RtnFlags([u8; Self::MAX]);
@@ -177,62 +150,10 @@ impl std::fmt::Display for RtnFlags {
     }
 }
 
-/// One FSU of the fleet. What each request touches comes first, in two cache lines: with thousands of FSUs each line is a
-/// miss.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub struct Fsu {
-    /// Its devices, in the order in which a TCP frame is offered to them; never empty.
-    pub devices: Arc<[Arc<Device>]>,
-    /// Networks of the centres that may ask; empty: any may.
-    pub allow: Arc<[Network]>,
-    /// Faults made on purpose; `None` if neither this FSU nor any of its rules configures a fault.
-    pub faults: Option<Arc<FsuFaults>>,
-    /// Its id; empty only where the transport carries none.
-    pub id: FsuId,
-    /// Answer frames addressed to another id.
-    pub accept_any_id: bool,
-    /// RtnFlags that requests may have (udp).
-    pub accept_rtn_flags: RtnFlags,
-    /// Answer a centre's heartbeat with one.
-    pub heartbeat_reply: bool,
-    /// How it is reached.
-    pub transport: Transport,
-    /// The id as upper-case hex, as `${fsuid()}$` writes it.
-    pub id_hex: Box<str>,
-    /// Its bounds.
-    pub limits: Limits,
-    /// Unique; safe as a file name.
-    pub name: Box<str>,
-    /// Listen address; port 0 means any free one.
-    pub bind: SocketAddr,
-    /// What it sends by itself.
-    pub messages: Arc<[Message]>,
-    /// Its parameters, by their number in the fleet; empty where an FSU has none of that name.
-    pub params: Arc<[Box<str>]>,
-    /// Milliseconds after which a silent centre is offline.
-    pub client_timeout_ms: u64,
-}
-
-impl Fsu {
-    /// When it sends heartbeats; `None`: never.
-    pub fn heartbeat(&self) -> Option<Schedule> {
-        let envelope = self.transport.envelope();
-        let sent = |message: &&Message| message.content == Content::Heartbeat && envelope.carries(message.content);
-        self.messages.iter().find(sent).map(|message| message.schedule)
-    }
-
-    /// Whether a centre at that address may ask.
-    #[inline]
-    pub fn allows(&self, ip: IpAddr) -> bool {
-        self.allow.is_empty() || self.allow.iter().any(|network| network.contains(ip))
-    }
-}
-
 /// Bounds of one FSU. Defaults in [`Limits::default`]; reasons and memory costs in docs/reference/configuration.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Centres it knows; 48 bytes each.
+    /// Centres it knows; 16 bytes each.
     pub clients_max: usize,
     /// TCP connections; below 1 KiB each while idle.
     pub connections_max: usize,

@@ -16,6 +16,7 @@ pub mod field;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod fleet;
+pub mod fsu;
 pub mod kept;
 pub mod keys;
 pub mod message;

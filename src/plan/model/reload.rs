@@ -56,7 +56,7 @@ impl Change {
             }
         }
         let place = |fsu: &Fsu| {
-            let name: Box<str> = if fsu.bind.port() == 0 { fsu.name.clone() } else { "".into() };
+            let name = if fsu.bind.port() == 0 { fsu.name.clone() } else { "".into() };
             (is_stream(fsu), fsu.bind, name)
         };
         let mut left: HashMap<_, u32> = named.values().map(|&n| (place(&next.fsus[n as usize]), n)).collect();

@@ -12,18 +12,20 @@ use std::sync::Arc;
 pub const EPOCHS_MAX: u32 = 16;
 
 /// What names an FSU's file.
-type Name = (Box<str>, Transport);
+type Name = (fsu_plan::model::fleet::Name, Transport);
 
 #[derive(Debug)]
 struct Epoch {
     fleet: Arc<Fleet>,
-    /// By FSU number: the number of its file.
+    /// By FSU number: the number of its file; none where nothing is written.
     files: Vec<u32>,
 }
 
 /// The fleets, and which FSU of which has which file.
 #[derive(Debug)]
 pub(super) struct Epochs {
+    /// FSUs have files.
+    has_files: bool,
     first: u32,
     list: VecDeque<Epoch>,
     /// Files of all those fleets.
@@ -34,17 +36,18 @@ pub(super) struct Epochs {
 }
 
 impl Epochs {
-    /// The fleet of the start is epoch 0; its files have its FSUs' numbers.
-    pub(super) fn new(fleet: Arc<Fleet>) -> Self {
-        let mut epochs = Self { first: 0, list: VecDeque::new(), named: HashMap::new(), free: Vec::new(), next: 0 };
+    /// The fleet of the start is epoch 0; its files have its FSUs' numbers. `has_files`: there are any.
+    pub(super) fn new(fleet: Arc<Fleet>, has_files: bool) -> Self {
+        let mut epochs =
+            Self { has_files, first: 0, list: VecDeque::new(), named: HashMap::new(), free: Vec::new(), next: 0 };
         epochs.add(fleet);
         epochs
     }
 
     /// The next epoch. An FSU with the name and transport of an earlier one continues its file.
     pub(super) fn add(&mut self, fleet: Arc<Fleet>) {
-        let mut files = Vec::with_capacity(fleet.fsus.len());
-        for fsu in &fleet.fsus {
+        let mut files = Vec::with_capacity(if self.has_files { fleet.fsus.len() } else { 0 });
+        for fsu in fleet.fsus.iter().filter(|_| self.has_files) {
             files.push(*self.named.entry((fsu.name.clone(), fsu.transport)).or_insert_with(|| {
                 self.free.pop().unwrap_or_else(|| {
                     self.next += 1;
@@ -65,11 +68,12 @@ impl Epochs {
         self.first
     }
 
-    /// An FSU of an epoch, and the number of its file.
+    /// An FSU of an epoch, and the number of its file; its own number where there are none.
     #[inline]
     pub(super) fn fsu(&self, epoch: u32, number: u32) -> Option<(u32, &Fsu)> {
         let epoch = self.list.get(epoch.checked_sub(self.first)? as usize)?;
-        Some((*epoch.files.get(number as usize)?, epoch.fleet.fsus.get(number as usize)?))
+        let file = if self.has_files { *epoch.files.get(number as usize)? } else { number };
+        Some((file, epoch.fleet.fsus.get(number as usize)?))
     }
 
     /// No queue holds records from before `epoch` any more. Returns the numbers of the files that are no longer used.
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn files_go_with_names_and_are_given_back() {
-        let mut epochs = Epochs::new(of(&["a", "b"]));
+        let mut epochs = Epochs::new(of(&["a", "b"]), true);
         epochs.add(of(&["b", "c"]));
         let file =
             |epochs: &Epochs, epoch, number| epochs.fsu(epoch, number).map(|(file, fsu)| (file, fsu.name.to_string()));

@@ -71,9 +71,11 @@ impl Formatter {
         };
         self.stamp.write(record.unix_ms, out);
         let mut page = Page::new(out, self.labels);
-        for text in
-            [direction, " fsu[", &fsu.name, ":", &fsu.id_hex, "] ", label, " ", self.peers.text(record.peer), "\n"]
-        {
+        for text in [direction, " fsu[", &fsu.name, ":"] {
+            page.text(text);
+        }
+        page.upper(fsu.id.given());
+        for text in ["] ", label, " ", self.peers.text(record.peer), "\n"] {
             page.text(text);
         }
         page.dump(2, record.bytes);

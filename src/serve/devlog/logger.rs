@@ -192,7 +192,7 @@ impl Logger {
             formatter: Formatter::new(plan.language, stamp),
             has_device_log: config.device_log,
             schedule: Schedule::new(&fleet),
-            epochs: Epochs::new(fleet.clone()),
+            epochs: Epochs::new(fleet.clone(), config.device_log),
             oldest: oldest.clone(),
             system: system_writer,
             commands: receiver,

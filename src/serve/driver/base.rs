@@ -4,7 +4,7 @@ use super::clocks::{self, Clocks};
 use super::command::WayCounts;
 use super::kernel;
 use super::one::{One, Shared, Sharing};
-use super::port::{Frames, Port, Queue};
+use super::port::{self, Frames, Port, Queue};
 use super::ways::{Way, takes};
 use crate::shard::io::{Datagram, Outcome};
 use crate::shard::late::SENDS_A_STAMP;
@@ -16,6 +16,7 @@ use fsu_net::sender::{Departing, UdpSender, is_full};
 use fsu_net::sys::{By, prefetch};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
@@ -87,7 +88,11 @@ pub(crate) const CENTRES_MAX: usize = 2_048;
 
 /// A shard's own sockets, by number, and what sends by them.
 pub(crate) struct Base {
+    /// Those with a socket of their own.
     places: Vec<Place>,
+    /// Addresses of others at the start, by place, which the one socket does not serve yet; and those since.
+    first: Vec<(u32, SocketAddr)>,
+    waiting: BTreeMap<u32, SocketAddr>,
     wake: Arc<OwnedFd>,
     pub(crate) outbox: Outbox<Datagram>,
     pub(crate) clocks: Clocks,
@@ -139,8 +144,10 @@ pub(crate) fn wake_up() -> io::Result<Arc<OwnedFd>> {
 impl Base {
     /// These sockets; `wake` is written to when a command comes. `gso`: see [`super::handle::Tuning`].
     pub(crate) fn new(sockets: Vec<Bound>, wake: Arc<OwnedFd>, gso: bool) -> Self {
-        Self {
-            places: sockets.into_iter().map(Place::from).collect(),
+        let mut base = Self {
+            places: Vec::new(),
+            first: Vec::new(),
+            waiting: BTreeMap::new(),
             wake,
             outbox: Outbox::default(),
             clocks: Clocks::new(),
@@ -152,7 +159,17 @@ impl Base {
             parted: Vec::new(),
             centres_max: CENTRES_MAX,
             files: 0,
+        };
+        if sockets.iter().any(|socket| !matches!(socket, Bound::Lent(_))) {
+            base.places.reserve_exact(sockets.len());
         }
+        for (index, socket) in (0..).zip(sockets) {
+            match socket {
+                Bound::Lent(address) => base.first.push((index, *address)),
+                socket => base.put(index, socket),
+            }
+        }
+        base
     }
 
     /// An FSU's socket.
@@ -164,11 +181,19 @@ impl Base {
     /// Prefetches the entry of a socket that is needed soon.
     #[inline]
     pub(crate) fn prefetch(&self, index: u32) {
-        prefetch(self.places.as_ptr().wrapping_add(index as usize), 1);
+        match (&self.one, &self.port) {
+            (Some(one), _) => one.prefetch(index),
+            (None, Some(port)) => port.prefetch(index),
+            (None, None) => prefetch(self.places.as_ptr().wrapping_add(index as usize), 1),
+        }
     }
 
     /// Puts a socket at a place; the table grows if needed.
     pub(crate) fn put(&mut self, index: u32, socket: Bound) {
+        if let Bound::Lent(address) = socket {
+            self.waiting.insert(index, *address);
+            return;
+        }
         let place = index as usize;
         if self.places.len() <= place {
             self.places.resize_with(place + 1, Place::default);
@@ -257,33 +282,56 @@ impl Base {
         if let Some(one) = &mut self.one {
             one.close(index);
         }
+        self.waiting.remove(&index);
         self.places.get_mut(index as usize)?.socket.take()
+    }
+
+    /// Whether an FSU has a place.
+    fn is_taken(&self, index: u32) -> bool {
+        self.socket(index).is_some()
+            || self.waiting.contains_key(&index)
+            || self.one.as_ref().is_some_and(|one| one.serves(index))
+    }
+
+    /// How many places there are: no FSU has one past these.
+    pub(crate) fn count(&self) -> u32 {
+        let waiting = self.waiting.last_key_value().map_or(0, |(&index, _)| index + 1);
+        let shared = self.one.as_ref().map_or(0, |one| one.places());
+        waiting.max(shared).max(self.places.len() as u32)
     }
 
     /// The first free place that `suits`; past the last one if there is none.
     pub(crate) fn vacant(&self, suits: impl Fn(u32) -> bool) -> u32 {
-        let free = (0..).zip(&self.places).find(|&(index, place)| place.socket.is_none() && suits(index));
-        free.map_or(self.places.len() as u32, |(index, _)| index)
+        let count = self.count();
+        (0..count).find(|&index| !self.is_taken(index) && suits(index)).unwrap_or(count)
     }
 
     /// Datagrams to a socket come by the device's queue from now on, if its address is one of the device's, or by the one socket.
     pub(crate) fn open_port(&mut self, index: u32) {
-        let Some(Place { socket: Some(socket), .. }) = self.places.get(index as usize) else { return };
-        if let Some(port) = &mut self.port {
-            port.open(&[(index, socket)]);
+        let own = self.places.get(index as usize).and_then(|place| port::address(place.socket.as_ref()?));
+        let shared = self.waiting.remove(&index);
+        if let (Some(port), Some(address)) = (&mut self.port, own.or(shared)) {
+            port.open(&[(index, address)]);
         }
-        if let Some(one) = &mut self.one {
-            one.open(&[(index, socket)]);
+        if let (Some(one), Some(address)) = (&mut self.one, shared) {
+            one.open(&[(index, address)]);
         }
     }
 
-    /// The one socket for those FSUs that have none of their own, and what it receives.
+    /// The one socket for those FSUs that have none of their own, and what it receives. After [`Base::plug`].
     pub(crate) fn share(&mut self, shared: Shared) -> io::Result<Sharing> {
         let mut one = One::new(shared)?;
-        let all: Vec<(u32, &Bound)> = self.sockets().collect();
-        one.open(&all);
+        one.open(&std::mem::take(&mut self.first));
         self.one = Some(Box::new(one));
         Ok(Sharing::new())
+    }
+
+    /// Serves the addresses that wait for the one socket there, as [`Base::share`] does.
+    #[cfg(test)]
+    pub(crate) fn hand_over(&mut self, served: &mut super::served::Served) {
+        let first = std::mem::take(&mut self.first);
+        served.reserve(first.len());
+        first.iter().for_each(|&(place, address)| served.add(place, address, &[address.ip()]));
     }
 
     /// What was counted of both so far.
@@ -294,7 +342,8 @@ impl Base {
     /// The same for all sockets, and what the queue receives.
     pub(crate) fn plug(&mut self, queue: Queue) -> Frames {
         let (mut port, frames) = Port::new(queue);
-        let all: Vec<(u32, &Bound)> = self.sockets().collect();
+        let own = self.sockets().filter_map(|(index, socket)| Some((index, port::address(socket)?)));
+        let all: Vec<(u32, SocketAddr)> = own.chain(self.first.iter().copied()).collect();
         port.open(&all);
         self.port = Some(Box::new(port));
         frames

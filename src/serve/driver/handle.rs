@@ -156,11 +156,13 @@ where
         serve.share(tide);
         let frames = queue.map(|queue| base.plug(queue));
         let sharing = shared.map(|shared| base.share(shared)).transpose()?;
-        let turn = Turn::new(serve, numbers.len(), receiver, base.clocks.now(), tuning.gather);
+        let sockets = numbers.len();
+        drop(numbers);
+        let turn = Turn::new(serve, sockets, receiver, base.clocks.now(), tuning.gather);
         match driver {
             DriverKind::Ring => run::run(Uring::new(turn, RingIo::new(base)?)),
             DriverKind::Poll | DriverKind::Xdp => {
-                run::run(Epoll::new(turn, PollIo::new(base)?, numbers.len()).with(frames, sharing))
+                run::run(Epoll::new(turn, PollIo::new(base)?, sockets).with(frames, sharing))
             }
         }
     };

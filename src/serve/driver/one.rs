@@ -7,7 +7,6 @@ use super::base::Base;
 use super::port::{Arriving, Batch, Held};
 use super::served::{Served, source};
 use crate::shard::io::{Datagram, Outcome};
-use fsu_net::bind::Bound;
 use fsu_net::local::Local;
 use fsu_net::outbox::Outbox;
 use fsu_net::sender::is_full;
@@ -75,12 +74,27 @@ impl One {
         OneCounts { kernel_drops, ..self.counts.clone() }
     }
 
-    /// Directs the datagrams of these FSUs to the shared socket. Skips FSUs that have their own socket.
-    pub(crate) fn open(&mut self, sockets: &[(u32, &Bound)]) {
-        let mut opened = Vec::new();
-        for &(place, socket) in sockets {
-            let Bound::Lent(address) = socket else { continue };
-            let address = **address;
+    /// Whether it serves the FSU at a place.
+    pub(crate) fn serves(&self, place: u32) -> bool {
+        self.served.bound(place).is_some()
+    }
+
+    /// Prefetches what sending from a place reads.
+    #[inline]
+    pub(crate) fn prefetch(&self, place: u32) {
+        self.served.prefetch(place);
+    }
+
+    /// How many places it has: it serves none past these.
+    pub(crate) fn places(&self) -> u32 {
+        self.served.places()
+    }
+
+    /// Directs the datagrams of these FSUs to the shared socket.
+    pub(crate) fn open(&mut self, fsus: &[(u32, SocketAddr)]) {
+        let mut opened = Vec::with_capacity(fsus.len());
+        self.served.reserve(fsus.last().map_or(0, |&(place, _)| place as usize + 1));
+        for &(place, address) in fsus {
             if self.served.bound(place).is_none() {
                 self.served.add(place, address, &[address.ip()]);
                 opened.push(address);

@@ -120,16 +120,14 @@ impl Port {
         counts
     }
 
-    /// Directs datagrams for these sockets to the queue, as far as their addresses belong to the device.
-    pub(crate) fn open(&mut self, sockets: &[(u32, &Bound)]) {
-        let mut opened = Vec::new();
-        for &(place, socket) in sockets {
-            let is_udp = match socket {
-                Bound::Udp(socket) => !is_broadcast(socket),
-                Bound::Tcp(_) => false,
-                Bound::Lent(_) => true,
-            };
-            let Some(bound) = socket.local_addr().ok().filter(|_| is_udp && !self.reaches(place)) else { continue };
+    /// Directs datagrams for these FSUs to the queue, as far as their addresses belong to the device.
+    pub(crate) fn open(&mut self, fsus: &[(u32, SocketAddr)]) {
+        let mut opened = Vec::with_capacity(fsus.len());
+        self.served.reserve(fsus.last().map_or(0, |&(place, _)| place as usize + 1));
+        for &(place, bound) in fsus {
+            if self.reaches(place) {
+                continue;
+            }
             let addresses = reached(&self.device, bound);
             if addresses.is_empty() {
                 continue;
@@ -155,6 +153,12 @@ impl Port {
             // Fails if the address was never added; that is fine.
             let _ = self.program.addresses().remove(address);
         }
+    }
+
+    /// Prefetches what sending from a place reads.
+    #[inline]
+    pub(crate) fn prefetch(&self, place: u32) {
+        self.served.prefetch(place);
     }
 
     /// Whether the queue serves a socket.
@@ -226,6 +230,16 @@ impl Port {
             self.sending.flush();
         }
     }
+}
+
+/// The address of a socket whose datagrams a queue may take; `None`: it is none for those of udp FSUs.
+pub(crate) fn address(socket: &Bound) -> Option<SocketAddr> {
+    let is_udp = match socket {
+        Bound::Udp(socket) => !is_broadcast(socket),
+        Bound::Tcp(_) => false,
+        Bound::Lent(_) => true,
+    };
+    socket.local_addr().ok().filter(|_| is_udp)
 }
 
 /// The device's addresses that a socket with this bound address receives on.

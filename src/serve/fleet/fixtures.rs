@@ -6,7 +6,7 @@ use crate::devlog::LogTotals;
 use crate::shard::late::Late;
 use fsu_core::state::Counters;
 use fsu_plan::model::fault::FaultKind;
-use fsu_plan::model::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags};
+use fsu_plan::model::fleet::{Common, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags};
 use fsu_plan::model::message::Transport;
 use fsu_plan::wire::reason::Reason;
 use std::path::PathBuf;
@@ -14,22 +14,25 @@ use std::sync::Arc;
 
 /// Two UDP FSUs with a TCP one between them.
 pub fn fleet() -> Fleet {
+    let mut id = FsuId { len: 2, ..FsuId::default() };
+    id.bytes[..2].copy_from_slice(b"01");
     let fsu = |name: &str, transport| Fsu {
         name: name.into(),
-        id: FsuId::default(),
-        id_hex: "3031".into(),
+        id,
         bind: ([127, 0, 0, 1], 0).into(),
-        transport,
-        messages: Arc::default(),
-        params: Arc::default(),
-        heartbeat_reply: false,
-        client_timeout_ms: 1,
-        accept_any_id: false,
-        accept_rtn_flags: RtnFlags::default(),
-        limits: Limits::default(),
-        allow: Arc::default(),
-        devices: [].into(),
-        faults: None,
+        common: Arc::new(Common {
+            transport,
+            messages: Arc::default(),
+            params: Arc::default(),
+            heartbeat_reply: false,
+            client_timeout_ms: 1,
+            accept_any_id: false,
+            accept_rtn_flags: RtnFlags::default(),
+            limits: Limits::default(),
+            allow: Arc::default(),
+            devices: [].into(),
+            faults: None,
+        }),
     };
     Fleet {
         fsus: vec![fsu("a", Transport::Udp), fsu("b", Transport::Tcp), fsu("c", Transport::Udp)],

@@ -24,6 +24,7 @@ use fsu_plan::exit::Exit;
 use fsu_plan::model::fleet::{Fleet, LogPlan};
 use fsu_plan::model::reload::{Change, Fate};
 use fsu_plan::words::count;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,10 +96,10 @@ pub struct Serving<'a> {
     run: RunContext,
     /// What is served now.
     pub fleet: Arc<Fleet>,
-    /// By FSU number: where it listens.
-    addresses: Vec<SocketAddr>,
+    /// By FSU number: where it listens, if it asked for any free port. The others listen where their plan says.
+    free: BTreeMap<u32, SocketAddr>,
     /// By FSU number: its shard.
-    pub shards: Vec<usize>,
+    shards: Vec<u16>,
     /// Names for the addresses that have no socket of their own.
     claims: Claims,
     /// Counts.
@@ -125,10 +126,11 @@ impl<'a> Serving<'a> {
         run: RunContext,
         (addresses, claims): (Vec<SocketAddr>, Claims),
     ) -> Self {
-        let shards = (0..addresses.len()).map(|fsu| fsu % prepared.cpus.len().max(1)).collect();
+        let shards = (0..addresses.len()).map(|fsu| (fsu % prepared.cpus.len().max(1)) as u16).collect();
         let fleet = prepared.fleet.clone();
+        let free = free(&fleet, &addresses);
         let (reloads, gone) = (Reloads::default(), Gone::default());
-        Self { prepared, logger, crew, run, fleet, addresses, shards, claims, reloads, gone }
+        Self { prepared, logger, crew, run, fleet, free, shards, claims, reloads, gone }
     }
 
     /// Its shards.
@@ -183,7 +185,7 @@ impl<'a> Serving<'a> {
         }
         let mut hands: Vec<(Vec<u32>, Vec<_>)> = self.prepared.cpus.iter().map(|_| Default::default()).collect();
         for (&number, bound) in change.new.iter().zip(bound) {
-            let hand = &mut hands[shards[number as usize]];
+            let hand = &mut hands[usize::from(shards[number as usize])];
             hand.0.push(number);
             hand.1.push(bound);
         }
@@ -226,7 +228,8 @@ impl<'a> Serving<'a> {
                 let _ = writeln!(text, "listening {} {} {address}", fsu.name, fsu.transport.name());
                 text
             });
-        (self.fleet, self.addresses, self.shards) = (fleet, addresses, shards);
+        self.free = free(&fleet, &addresses);
+        (self.fleet, self.shards) = (fleet, shards);
         Ok(Reloaded { listening, summary })
     }
 
@@ -234,24 +237,32 @@ impl<'a> Serving<'a> {
     fn claim_again(&mut self) {
         if self.prepared.one_socket {
             // They were ours a moment ago.
-            let _ = sockets::claim(&mut self.claims, &self.fleet, &self.addresses);
+            let addresses = self.addresses();
+            let _ = sockets::claim(&mut self.claims, &self.fleet, &addresses);
         }
     }
 
+    /// By FSU number: where it listens.
+    fn addresses(&self) -> Vec<SocketAddr> {
+        let all = (0..).zip(&self.fleet.fsus);
+        all.map(|(number, fsu)| self.free.get(&number).copied().unwrap_or(fsu.bind)).collect()
+    }
+
     /// Where each FSU of the next fleet listens, and its shard: new ones go to the shard with the fewest.
-    fn places(&self, fleet: &Fleet, change: &Change, new: &[SocketAddr]) -> (Vec<SocketAddr>, Vec<usize>) {
+    fn places(&self, fleet: &Fleet, change: &Change, new: &[SocketAddr]) -> (Vec<SocketAddr>, Vec<u16>) {
         let mut addresses: Vec<SocketAddr> = fleet.fsus.iter().map(|fsu| fsu.bind).collect();
         let mut shards = vec![0; fleet.fsus.len()];
+        let before = self.addresses();
         let mut many = vec![0usize; self.prepared.cpus.len().max(1)];
-        for ((fate, &address), &shard) in change.fates.iter().zip(&self.addresses).zip(&self.shards) {
+        for ((fate, &address), &shard) in change.fates.iter().zip(&before).zip(&self.shards) {
             if let Fate::Stays(number) | Fate::Handed(number) = *fate {
                 (addresses[number as usize], shards[number as usize]) = (address, shard);
-                many[shard] += 1;
+                many[usize::from(shard)] += 1;
             }
         }
         for (&number, &address) in change.new.iter().zip(new) {
             let shard = (0..many.len()).min_by_key(|&shard| many[shard]).unwrap_or(0);
-            (addresses[number as usize], shards[number as usize]) = (address, shard);
+            (addresses[number as usize], shards[number as usize]) = (address, shard as u16);
             many[shard] += 1;
         }
         (addresses, shards)
@@ -286,7 +297,7 @@ impl<'a> Serving<'a> {
         Snapshot {
             fleet: self.fleet.clone(),
             cpus: self.prepared.cpus.clone(),
-            shards: self.shards.clone(),
+            shards: self.shards.iter().copied().map(usize::from).collect(),
             counters,
             late,
             ways,
@@ -303,6 +314,12 @@ impl<'a> Serving<'a> {
         let Finished { counters, late, ways, errors } = self.crew.stop(self.fleet.fsus.len());
         (self.snapshot_of(counters, (late, ways), LogTotals::default()), errors)
     }
+}
+
+/// By FSU number: where those listen that asked for any free port.
+fn free(fleet: &Fleet, addresses: &[SocketAddr]) -> BTreeMap<u32, SocketAddr> {
+    let all = (0..).zip(&fleet.fsus).zip(addresses);
+    all.filter(|((_, fsu), _)| fsu.bind.port() == 0).map(|((number, _), &address)| (number, address)).collect()
 }
 
 /// What an error says.

@@ -19,6 +19,7 @@ use crate::devlog::{Logger, LoggerConfig, LoggerHandle};
 use crate::syslog::ON_STDERR;
 use crossbeam_channel::{Receiver, never, select};
 use fsu_core::state::Counters;
+use fsu_net::sys::trim;
 use fsu_plan::config::diag::Diags;
 use fsu_plan::exit::Exit;
 use fsu_plan::words::count;
@@ -102,6 +103,8 @@ pub fn run(
     begun: Instant,
     show: &mut dyn Show,
 ) -> Result<RunEnd, FleetError> {
+    // What reading the configuration took is not needed again.
+    trim();
     prepared.claim_logs()?;
     let room = prepared.ask_machine()?;
     let chosen = prepared.choose_driver()?;
@@ -183,6 +186,8 @@ impl Run<'_> {
         logger.run_starts(Instant::now());
         let crew = Crew::start(prepared, chosen, logger, (sockets.bound, ways), (context, own))?;
         let mut serving = Serving::new(prepared, logger, crew, context, (sockets.addresses, claims));
+        // Nor what the start took. No shard has anything to do yet.
+        trim();
         let (started, since) = (Timestamp::now(), Instant::now());
         let (size, driver) = (prepared.size(), chosen.driver.name());
         let ready = format!("ready: {size}, driver {driver}, {} ms", begun.elapsed().as_millis());

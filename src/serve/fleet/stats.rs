@@ -227,7 +227,7 @@ impl Snapshot {
             fsus: fsus
                 .map(|(index, (fsu, own))| FsuStats {
                     name: fsu.name.to_string(),
-                    id: fsu.id_hex.to_string(),
+                    id: fsu.id.to_string(),
                     transport: fsu.transport.name(),
                     shard: self.shards.get(index).copied().unwrap_or(0),
                     totals: Totals::new(own.clone(), false),

@@ -4,7 +4,7 @@
 //! - [`io`]: the seam between that and a driver ([`crate::driver`]). [`protocol`], [`recorder`]: the same to the responder and to the log.
 //! - [`timers`]: what is done later.
 //! - [`late`]: how late replies leave, [`look`]: since when bytes of a connection may have been there.
-//! - [`clients`]: the centres an FSU knows. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`effort`]: what work costs. [`notes`], [`tide`]: lines about
+//! - [`clients`], [`routes`]: the centres an FSU knows. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`effort`]: what work costs. [`notes`], [`tide`]: lines about
 //!   bad input, and about centres that come and go.
 
 pub mod clients;
@@ -18,6 +18,7 @@ pub mod own;
 pub mod protocol;
 pub mod recorder;
 pub mod reload;
+mod routes;
 pub mod serve;
 mod slots;
 pub mod tcp;

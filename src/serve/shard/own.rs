@@ -8,19 +8,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const WORDS: usize = 65_536 / 64;
 
-/// The fleet's own datagram sockets. About 8 KiB, and 48 bytes a socket; one for all shards.
+/// A bit for each port.
+type Ports = Box<[u64]>;
+/// Addresses with bits for their ports; sockets at further ones are kept one by one.
+const OWN_HOSTS_MAX: usize = 8;
+
+/// The fleet's own datagram sockets. About 8 KiB, and as much for each of their first 8 addresses; 48 bytes for each socket at another;
+/// one for all shards.
 #[derive(Debug)]
 pub struct Own {
-    /// A bit for each port that any of them has. Most peers differ already in that.
-    ports: Box<[u64]>,
-    bound: HashSet<(IpAddr, u16)>,
+    /// The ports that any of them has. Most peers differ already in that.
+    ports: Ports,
+    hosts: Vec<(IpAddr, Ports)>,
+    others: HashSet<(IpAddr, u16)>,
     /// This machine's addresses, where a socket has all of them.
     local: HashSet<IpAddr>,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { ports: vec![0; WORDS].into(), bound: HashSet::new(), local: HashSet::new() }
+        Self { ports: vec![0; WORDS].into(), hosts: Vec::new(), others: HashSet::new(), local: HashSet::new() }
     }
 }
 
@@ -29,10 +36,32 @@ impl Own {
     pub fn new(bound: impl IntoIterator<Item = SocketAddr>, local: HashSet<IpAddr>) -> Self {
         let mut own = Self { local, ..Self::default() };
         for address in bound {
-            own.ports[usize::from(address.port()) / 64] |= 1 << (address.port() % 64);
-            own.bound.insert((address.ip(), address.port()));
+            own.add(address.ip(), address.port());
         }
         own
+    }
+
+    fn add(&mut self, ip: IpAddr, port: u16) {
+        set(&mut self.ports, port);
+        match self.hosts.iter().position(|(host, _)| *host == ip) {
+            Some(at) => set(&mut self.hosts[at].1, port),
+            None if self.hosts.len() < OWN_HOSTS_MAX => {
+                let mut ports = vec![0; WORDS].into();
+                set(&mut ports, port);
+                self.hosts.push((ip, ports));
+            }
+            None => {
+                self.others.insert((ip, port));
+            }
+        }
+    }
+
+    /// Whether one of the sockets is bound to exactly this.
+    fn has(&self, ip: IpAddr, port: u16) -> bool {
+        match self.hosts.iter().find(|(host, _)| *host == ip) {
+            Some((_, ports)) => is_set(ports, port),
+            None => self.others.contains(&(ip, port)),
+        }
     }
 
     /// Why an address is not answered; `None` if it is.
@@ -42,18 +71,26 @@ impl Own {
         if !is_one_host(peer.ip()) || port == 0 {
             return Some(Reason::NotUnicast);
         }
-        let maybe = self.ports[usize::from(port) / 64] >> (port % 64) & 1 == 1;
-        (maybe && self.is_own(peer.ip(), port)).then_some(Reason::OwnPort)
+        (is_set(&self.ports, port) && self.is_own(peer.ip(), port)).then_some(Reason::OwnPort)
     }
 
     #[cold]
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
-        let all = |any: IpAddr| self.bound.contains(&(any, port));
+        let all = |any: IpAddr| self.has(any, port);
         // [::] is all addresses of both families.
         let any = || all(Ipv6Addr::UNSPECIFIED.into()) || (ip.is_ipv4() && all(Ipv4Addr::UNSPECIFIED.into()));
         let here = || ip.is_loopback() || self.local.contains(&ip);
-        self.bound.contains(&(ip, port)) || (any() && here())
+        self.has(ip, port) || (any() && here())
     }
+}
+
+fn set(ports: &mut Ports, port: u16) {
+    ports[usize::from(port) / 64] |= 1 << (port % 64);
+}
+
+#[inline]
+fn is_set(ports: &Ports, port: u16) -> bool {
+    ports[usize::from(port) / 64] >> (port % 64) & 1 == 1
 }
 
 /// Not multicast, not broadcast, not unspecified. The kernel refuses the broadcast address of a network.
@@ -95,5 +132,15 @@ mod tests {
         for peer in ["224.0.0.1:5", "255.255.255.255:5", "0.0.0.0:5", "127.0.0.1:0", "[ff02::1]:5", "[::]:5"] {
             check(&one, peer, Some(NotUnicast));
         }
+    }
+
+    #[test]
+    fn limit_own_hosts_max_further_addresses_are_known_as_well() {
+        let at = |host: u8, port: u16| SocketAddr::from(([10, 0, 0, host], port));
+        let all = || (1..=10).flat_map(|host| [1, 9_000, 65_535].map(|port| at(host, port)));
+        let own = Own::new(all(), HashSet::new());
+        assert_eq!((own.hosts.len(), own.others.len()), (8, 6));
+        assert!(all().all(|address| own.refuses(address) == Some(Reason::OwnPort)));
+        assert_eq!([at(11, 1), at(1, 2), at(10, 2)].map(|address| own.refuses(address)), [None; 3]);
     }
 }

@@ -75,13 +75,14 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                     self.slots.put(place, slot);
                 }
                 Fate::Handed(number) => {
-                    slot.clients.expire(u64::MAX, 0, |peer| io.set_frequent(place, peer, false));
+                    slot.clients.expire(u64::MAX, 0, &mut self.routes, |peer| io.set_frequent(place, peer, false));
                     gone.push(slot.state.counters);
                     if let Some(fsu) = fleet.fsus.get(number as usize) {
                         self.slots.put(place, FsuSlot::new(number, fsu));
                     }
                 }
                 Fate::Gone => {
+                    slot.clients.expire(u64::MAX, 0, &mut self.routes, |_| {});
                     gone.push(slot.state.counters);
                     io.close_socket(place);
                 }
@@ -144,7 +145,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             slot.beat_due_ms = 0;
         }
         let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
-        slot.clients.shrink(is.limits.clients_max, |peer| {
+        slot.clients.shrink(is.limits.clients_max, &mut self.routes, |peer| {
             *offline += 1;
             io.set_frequent(place, peer, false);
             if tide.tells(Move::Offline, now.mono_ms, later) {

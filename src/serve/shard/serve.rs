@@ -11,6 +11,7 @@ use super::notes::{Input, Notes};
 use super::own::Own;
 use super::protocol::Protocol;
 use super::recorder::{RecordKind, Recorder, Traffic};
+use super::routes::Routes;
 use super::slots::FsuSlot;
 use super::slots::Slots;
 use super::tcp::DueReply;
@@ -81,6 +82,8 @@ pub struct Serve<P, T> {
     pub(crate) protocol: P,
     pub(crate) tap: T,
     pub(crate) slots: Slots,
+    /// The ways to the centres that they know.
+    pub(crate) routes: Routes,
     pub(crate) later: Later,
     pub(crate) conns: Conns,
     pub(crate) notes: Notes,
@@ -119,6 +122,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             protocol,
             tap,
             slots,
+            routes: Routes::default(),
             later: Later { wheel: Wheel::new(tick_by(now.mono_ns)), pending: Pending::default(), now_ms: now.mono_ms },
             conns: Conns::default(),
             notes: Notes::new(Arc::default()),
@@ -206,7 +210,6 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let slot = self.socket_of(subject).and_then(|socket| self.slots.get(socket as usize));
         if let Some(slot) = slot {
             prefetch(&raw const self.fleet.fsus[slot.fsu as usize], 2);
-            prefetch(slot.clients.latest(), 1);
         }
     }
 

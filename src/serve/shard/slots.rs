@@ -5,24 +5,24 @@ use fsu_core::state::FsuState;
 use fsu_net::sys::prefetch;
 use fsu_plan::model::fleet::Fsu;
 
-/// Cache lines of a [`FsuSlot`]: each request touches all of them.
-const HOT_LINES: usize = size_of::<Option<FsuSlot>>() / 64;
-const _: () = assert!(HOT_LINES == 2, "what few requests touch belongs behind a box");
+/// Cache lines of a [`FsuSlot`] that each request touches, from its begin on.
+const HOT_LINES: usize = 2;
+const _: () = assert!(size_of::<Option<FsuSlot>>() <= 168, "of a large fleet each byte counts");
 
 /// One FSU of the shard. The fields that each request touches come first: with thousands of FSUs, every cache line is a miss.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct FsuSlot {
     /// Its number in the fleet.
     pub(crate) fsu: u32,
-    /// [`Timer::Clients`](super::timers::later::Timer::Clients) is in the wheel.
-    pub(crate) clients_timed: bool,
+    /// Open connections.
+    pub(crate) connections: u32,
     pub(crate) clients: Clients,
+    pub(crate) state: FsuState,
     /// When its next heartbeat is due.
     pub(crate) beat_due_ms: u64,
-    /// Open connections.
-    pub(crate) connections: usize,
-    pub(crate) state: FsuState,
+    /// [`Timer::Clients`](super::timers::later::Timer::Clients) is in the wheel.
+    pub(crate) clients_timed: bool,
 }
 
 impl FsuSlot {
@@ -96,6 +96,8 @@ impl Slots {
 
 impl FromIterator<FsuSlot> for Slots {
     fn from_iter<I: IntoIterator<Item = FsuSlot>>(slots: I) -> Self {
-        Self(slots.into_iter().map(Some).collect())
+        let mut all: Vec<_> = slots.into_iter().map(Some).collect();
+        all.shrink_to_fit();
+        Self(all)
     }
 }

@@ -203,7 +203,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             record(&mut self.tap, slot, Traffic { kind, fsu, peer, unix_ms, abouts, bytes });
         }
         if heard.valid {
-            let seen = slot.clients.heard(Route { peer, local }, now.mono_ms, fsu.limits.clients_max);
+            let seen = slot.clients.heard(Route { peer, local }, now.mono_ms, fsu.limits.clients_max, &mut self.routes);
             match seen {
                 // Of a socket that is bound to all addresses, the one that it was asked at may change.
                 Seen::Often if local.is_any() => io.set_frequent(socket, peer, true),
@@ -258,7 +258,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
-        slot.clients.expire(now.mono_ms, fsu.client_timeout_ms, |peer| {
+        slot.clients.expire(now.mono_ms, fsu.client_timeout_ms, &mut self.routes, |peer| {
             *offline += 1;
             io.set_frequent(socket, peer, false);
             if tide.tells(Move::Offline, now.mono_ms, later) {
@@ -313,7 +313,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         };
         let mut center_done = false;
         for index in 0..slot.clients.len() {
-            if let Some(Some(Route { peer, local })) = slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms) {
+            if let Some(Some(Route { peer, local })) =
+                slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms, &self.routes)
+            {
                 (sink.peer, sink.local) = (peer, local);
                 sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
                 center_done |= center == Some(peer);

@@ -2,6 +2,7 @@
 
 use super::*;
 use fsu_plan::model::field::Offset;
+use fsu_plan::model::fleet::FsuId;
 use fsu_plan::model::reply::Refusal;
 use fsu_plan::wire::fixtures::{delimited, fixed, length, raw_frame};
 
@@ -14,14 +15,16 @@ fn slot(kind: Kind, len: usize) -> Slot {
 
 /// Calls `ask` with what a reply to this request may read: registers "ab" and "", `seq` 41, an id of 4 digits.
 fn with_inputs<T>(request: &[u8], due: Now, ask: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
+    let mut id = FsuId { len: 2, ..FsuId::default() };
+    id.bytes[..2].copy_from_slice(b"01");
     let device = DeviceState { registers: [b"ab".to_vec(), vec![]].into(), ..DeviceState::default() };
-    let mut state = FsuState { devices: [device].into(), ..FsuState::default() };
+    let mut state = FsuState { devices: [device].into_iter().collect(), ..FsuState::default() };
     let (mut calendar, mut dice) = (Calendar::default(), Dice::new(1, 2, 3));
     ask(&mut Inputs {
         request,
         state: Some(&mut state),
         device: 0,
-        id_hex: "3031",
+        id_hex: &id,
         seq: 41,
         due,
         moment: None,

@@ -9,6 +9,7 @@ use fsu_plan::compile::expr::{ExprError, Scope, parse};
 use fsu_plan::compile::kept::{Kept, Params};
 use fsu_plan::model::field::{BitRange, Bits, Kind, Offset, Slot};
 use fsu_plan::model::fleet::Device;
+use fsu_plan::model::fleet::FsuId;
 use fsu_plan::model::kept::Area;
 use fsu_plan::model::reply::{Expr, Part};
 use fsu_plan::wire::civil::{Calendar, Now};
@@ -103,14 +104,16 @@ fn value(written: &str, request: &[u8]) -> (String, u64) {
     }
     let registers = [b"2".to_vec(), vec![], b"0A10".to_vec()].into();
     let device = DeviceState { registers, kept, ..DeviceState::default() };
-    let mut state = FsuState { devices: [device].into(), ..FsuState::default() };
+    let mut state = FsuState { devices: [device].into_iter().collect(), ..FsuState::default() };
     let (mut calendar, mut dice, mut out) = (Calendar::default(), Dice::new(1, 2, 3), Vec::new());
     let moment = Moment::at(DUE, 15_000);
+    let mut id = FsuId { len: 2, ..FsuId::default() };
+    id.bytes[..2].copy_from_slice(b"01");
     let mut inputs = Inputs {
         request,
         state: Some(&mut state),
         device: 0,
-        id_hex: "3031",
+        id_hex: &id,
         seq: 41,
         due: DUE,
         moment: Some(&moment),
@@ -323,13 +326,13 @@ fn the_memory_of_a_device_begins_with_what_init_says() {
     let mut device = Arc::into_inner(crate::fixtures::device(fsu_plan::wire::fixtures::fixed(), 1, 1, false)).unwrap();
     device.keeps = keeps;
     let device = DeviceState { kept: DeviceKept::new(&device, &Arc::default()), ..DeviceState::default() };
-    let mut state = FsuState { devices: [device].into(), ..FsuState::default() };
+    let mut state = FsuState { devices: [device].into_iter().collect(), ..FsuState::default() };
     let (mut calendar, mut dice, mut out) = (Calendar::default(), Dice::new(1, 2, 3), Vec::new());
     let mut inputs = Inputs {
         request: &[],
         state: Some(&mut state),
         device: 0,
-        id_hex: "",
+        id_hex: &FsuId::default(),
         seq: 1,
         due: DUE,
         moment: None,

@@ -157,7 +157,7 @@ impl Machine<'_, '_> {
                 let items = self.calc.formats.get(usize::from(format)).map(|items| &**items);
                 push_time(items.unwrap_or_default(), inputs, self.out);
             }
-            Op::FsuId => self.out.extend_from_slice(inputs.id_hex.as_bytes()),
+            Op::FsuId => inputs.id_hex.push_hex(self.out),
             Op::Param(number) => self.out.extend_from_slice(inputs.param(number).as_bytes()),
             Op::Register(number) => self.out.extend_from_slice(inputs.register(number)),
             Op::RegisterBytes(number) => unhex(inputs.register(number), self.out),

@@ -77,7 +77,10 @@ fn begin<'p>(
         set_registers(turn, rule, asked, dice);
     }
     turn.state.replies += 1;
-    let number = next_number(rule, &mut turn.state.devices[asked.device]);
+    let number = match rule.cycle {
+        Some(_) => next_number(rule, &mut turn.state.devices.made(turn.fsu)[asked.device]),
+        None => 0,
+    };
     let answer = found.row.answers.get(number).unwrap_or(found.answer);
     turn.scratch.profile.reply.put_known(answer, is_outer);
     if !answer.values.is_empty() {
@@ -96,7 +99,7 @@ fn values(turn: &mut Turn<'_>, (reply, answer): (&Reply, &Answer), asked: Asked<
         request: asked.request,
         state: Some(turn.state),
         device: asked.device,
-        id_hex: &turn.fsu.id_hex,
+        id_hex: &turn.fsu.id,
         seq,
         due: asked.due,
         moment: Some(&turn.moment),

@@ -20,7 +20,7 @@ fn with(transport: Transport, templates: Vec<Template>) -> Fsu {
         device.profiles.set(profiles(&device)).expect("not set");
         device
     };
-    Fsu { transport, ..fsu((1..).zip(templates).map(one).collect()) }
+    fsu((1..).zip(templates).map(one).collect()).with(|fsu| fsu.transport = transport)
 }
 
 fn over_wire() -> Template {

@@ -196,7 +196,7 @@ fn n08_a_request_has_a_flag_that_is_accepted() {
     use fsu_plan::model::fleet::RtnFlags;
     let data = frame(&fixed(), 5, 0x10, &[]);
     let ask = |flags: &[u8], rtn_flag, good| {
-        let fsu = Fsu { accept_rtn_flags: RtnFlags::new(flags).unwrap(), ..two() };
+        let fsu = two().with(|fsu| fsu.accept_rtn_flags = RtnFlags::new(flags).unwrap());
         let datagram = wire(&Head { rtn_flag, ..Head::request(&ID, &CENTER, 1, 1) }, Some(&data));
         let (sent, drops) =
             if good { (vec![((1, 1), data.clone())], vec![]) } else { (vec![], vec![(Reason::OuterBadRtnFlag, 1)]) };
@@ -208,7 +208,7 @@ fn n08_a_request_has_a_flag_that_is_accepted() {
         }
     }
     // A heartbeat may have EE and ED besides.
-    let fsu = Fsu { accept_rtn_flags: RtnFlags::new(&[0x00]).unwrap(), ..two() };
+    let fsu = two().with(|fsu| fsu.accept_rtn_flags = RtnFlags::new(&[0x00]).unwrap());
     for (rtn_flag, good) in [(0xEE, true), (0xED, true), (0x00, true), (0xAA, false)] {
         let beat = wire(&Head { rtn_flag, ..Head::center_heartbeat(&ID, &CENTER) }, None);
         let drops: &[(Reason, u64)] = if good { &[] } else { &[(Reason::OuterBadRtnFlag, 1)] };
@@ -220,14 +220,17 @@ fn n08_a_request_has_a_flag_that_is_accepted() {
 fn n08_a_reply_is_never_answered() {
     use fsu_plan::model::fleet::RtnFlags;
     let data = frame(&fixed(), 5, 0x10, &[]);
-    let fsu = Fsu { accept_rtn_flags: RtnFlags::new(&[0xEE, 0x00]).unwrap(), accept_any_id: true, ..two() };
+    let fsu = two().with(|fsu| {
+        fsu.accept_rtn_flags = RtnFlags::new(&[0xEE, 0x00]).unwrap();
+        fsu.accept_any_id = true;
+    });
     // Its own, and another FSU's.
     for id in [ID, OTHER] {
         let head = Head { rtn_flag: 0, ..Head::heartbeat(&id, 1, 1) };
         check(&fsu, &wire(&head, Some(&data)), &[], false, &[(Reason::OuterBadRtnFlag, 1)]);
     }
     // Nor is the heartbeat of an FSU by one.
-    let fsu = Fsu { heartbeat_reply: true, ..fsu };
+    let fsu = fsu.with(|fsu| fsu.heartbeat_reply = true);
     let beat = wire(&Head::heartbeat(&OTHER, 1, 1), None);
     check(&fsu, &beat, &[], false, &[(Reason::WrongFsu, 1)]);
 }
@@ -241,7 +244,10 @@ fn h04_a_heartbeat_of_an_fsu_is_not_answered() {
     shifted[8..16].copy_from_slice(b"20250125");
     for (own, other) in [(zeros, zeros), (shifted, ID), (ID, zeros), (zeros, OTHER)] {
         for accept_any_id in [false, true] {
-            let mut fsu = Fsu { heartbeat_reply: true, accept_any_id, ..two() };
+            let mut fsu = two().with(|fsu| {
+                fsu.heartbeat_reply = true;
+                fsu.accept_any_id = accept_any_id;
+            });
             fsu.id.bytes = own;
             let beat = wire(&Head::heartbeat(&other, 1, 1), None);
             check(&fsu, &beat, &[], false, &[(Reason::WrongFsu, 1)]);

@@ -42,7 +42,7 @@ fn one(more: Value) -> Fsu {
 fn count_makes_as_many_with_ports_ids_and_names() {
     let all = fsus(json!({"count": 3, "port": 9_000, "fsuid": "3039"}));
     let of = |fsus: &[Fsu]| {
-        let one = |fsu: &Fsu| (fsu.name.to_string(), fsu.id_hex.to_string(), fsu.bind.port());
+        let one = |fsu: &Fsu| (fsu.name.to_string(), fsu.id.to_string(), fsu.bind.port());
         fsus.iter().map(one).collect::<Vec<_>>()
     };
     let expected = [("a_00001", "3039", 9_000), ("a_00002", "3130", 9_001), ("a_00003", "3131", 9_002)];

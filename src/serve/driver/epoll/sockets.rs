@@ -143,7 +143,7 @@ impl PollIo {
         if let Some(one) = &base.one {
             epoll_add(epoll.as_fd(), one.socket(), Token::Shared.data(), EventFlags::IN)?;
         }
-        let watches = base.sockets().map(|_| Registration::new(true)).collect();
+        let watches = vec![Registration::new(true); base.count() as usize];
         Ok(Self { epoll, base, watches, streams: Streams::default() })
     }
 

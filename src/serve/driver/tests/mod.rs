@@ -1,6 +1,7 @@
 //! The drivers over loopback and over a simulated kernel.
 
 mod driven;
+mod footprint;
 pub(crate) mod kernel;
 mod loopback;
 mod turns;

@@ -33,7 +33,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let of_peer = self.peers.get(&(socket, peer.ip())).copied().unwrap_or(0);
         let refused = if let Err(Unheard::Refused(reason)) = heard {
             Some(reason)
-        } else if slot.connections >= fsu.limits.connections_max {
+        } else if slot.connections as usize >= fsu.limits.connections_max {
             Some(Reason::ConnectionLimit)
         } else if of_peer >= fsu.limits.connections_per_peer_max {
             Some(Reason::PeerConnectionLimit)

@@ -28,7 +28,7 @@ pub(crate) use fsu_core::stage::{Heard, Incoming};
 pub(crate) use fsu_core::state::progress::Patience;
 pub(crate) use fsu_core::state::{Counters, FsuState};
 pub(crate) use fsu_net::local::Local;
-pub(crate) use fsu_plan::model::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
+pub(crate) use fsu_plan::model::fleet::{Common, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
 pub(crate) use fsu_plan::model::message::Transport;
 pub(crate) use fsu_plan::wire::reason::Reason;
 pub(crate) use std::net::SocketAddr;
@@ -49,19 +49,20 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
             let mut fsu = Fsu {
                 name: format!("f{number}").into(),
                 id: FsuId::default(),
-                id_hex: "".into(),
                 bind: address(0),
-                transport,
-                messages: Arc::default(),
-                params: Arc::default(),
-                heartbeat_reply: false,
-                client_timeout_ms: 360_000,
-                accept_any_id: false,
-                accept_rtn_flags: fsu_plan::model::fleet::RtnFlags::default(),
-                limits: Limits::default(),
-                allow: Arc::default(),
-                devices: Arc::new([]),
-                faults: None,
+                common: Arc::new(Common {
+                    transport,
+                    messages: Arc::default(),
+                    params: Arc::default(),
+                    heartbeat_reply: false,
+                    client_timeout_ms: 360_000,
+                    accept_any_id: false,
+                    accept_rtn_flags: fsu_plan::model::fleet::RtnFlags::default(),
+                    limits: Limits::default(),
+                    allow: Arc::default(),
+                    devices: Arc::new([]),
+                    faults: None,
+                }),
             };
             with(&mut fsu);
             fsu

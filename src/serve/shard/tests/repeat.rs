@@ -324,7 +324,7 @@ fn struck(fsu: Fsu, requests: &[Vec<u8>]) -> Vec<(FaultKind, Struck)> {
     let Fleet { center, log, performance, .. } = Arc::into_inner(fleet(0, Transport::Udp, |_| {})).unwrap();
     let outage = Scheduled { from_ms: 50, to_ms: 900, faults: FaultSet { offline: Some(true), ..FaultSet::default() } };
     let faults = Some(Arc::new(FsuFaults { base: FaultSet::default(), schedule: [outage].into() }));
-    let fsus = vec![Fsu { faults, ..fsu }];
+    let fsus = vec![fsu.with(|fsu| fsu.faults = faults)];
     let fleet = Arc::new(Fleet { fsus, center, log, performance, allow_amplification: false });
     let ledger = Ledger::default();
     let mut shard = Shard::new(&fleet, vec![0], 1, &ledger);
@@ -343,7 +343,7 @@ fn h08_what_comes_due_in_an_outage_is_told_by_what_it_is() {
     // A reply that is due after it began, and the error reply that waits behind it.
     let mut late = device(fixed(), 1, 1, true);
     Arc::get_mut(&mut late).unwrap().rules[0][0].delay = Delay::Fixed(100.0);
-    let fsu = Fsu { transport: Transport::Tcp, ..fsu_core::fixtures::fsu(vec![late]) };
+    let fsu = fsu_core::fixtures::fsu(vec![late]).with(|fsu| fsu.transport = Transport::Tcp);
     let asked = [COMMANDS[0], 0x99].map(|command| frame(&fixed(), 5, command, &[])).concat();
     let offline = |frame| (FaultKind::Offline, frame);
     assert_eq!(struck(fsu, &[asked]), [Struck::Reply, Struck::Error, Struck::Connection].map(offline));

@@ -53,13 +53,40 @@ impl Key {
     pub const NONE: Self = Self(NONE);
 }
 
+/// 24 bytes with a payload of 8: a large fleet has two for each FSU.
 #[derive(Clone, Copy, Debug)]
 struct Entry<T> {
-    deadline: u64,
+    /// The deadline, and above it the number of its list.
+    deadline_list: u64,
     payload: T,
     next: u32,
     prev: u32,
-    list: u16,
+}
+
+/// Bits of a deadline.
+const DEADLINE_BITS: u32 = DIGIT_BITS * LEVELS as u32;
+const _: () = assert!((FREE as u64) < 1 << (u64::BITS - DEADLINE_BITS) && size_of::<Entry<u64>>() == 24);
+
+impl<T> Entry<T> {
+    /// `deadline`: at most [`DEADLINE_MAX`].
+    fn new(deadline: u64, payload: T) -> Self {
+        Self { deadline_list: deadline | u64::from(FREE) << DEADLINE_BITS, payload, next: NONE, prev: NONE }
+    }
+
+    #[inline]
+    fn deadline(&self) -> u64 {
+        self.deadline_list & DEADLINE_MAX
+    }
+
+    #[inline]
+    fn list(&self) -> u16 {
+        (self.deadline_list >> DEADLINE_BITS) as u16
+    }
+
+    #[inline]
+    fn set_list(&mut self, list: u16) {
+        self.deadline_list = self.deadline() | u64::from(list) << DEADLINE_BITS;
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +147,7 @@ impl<T: Copy> Wheel<T> {
     /// Adds an entry. A deadline that has passed fires at the next [`Wheel::pop`], after those already due.
     pub fn insert(&mut self, deadline: u64, payload: T) -> Key {
         let deadline = deadline.min(DEADLINE_MAX);
-        let entry = Entry { deadline, payload, next: NONE, prev: NONE, list: FREE };
+        let entry = Entry::new(deadline, payload);
         let index = if self.free == NONE {
             self.entries.push(entry);
             (self.entries.len() - 1) as u32
@@ -138,7 +165,7 @@ impl<T: Copy> Wheel<T> {
     /// Takes an entry out; false where the key is of none.
     pub fn cancel(&mut self, key: Key) -> bool {
         match self.entries.get(key.0 as usize) {
-            Some(entry) if entry.list != FREE => {
+            Some(entry) if entry.list() != FREE => {
                 self.unlink(key.0);
                 self.release(key.0);
                 true
@@ -151,7 +178,7 @@ impl<T: Copy> Wheel<T> {
     pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         for index in 0..self.entries.len() as u32 {
             let entry = &self.entries[index as usize];
-            if entry.list != FREE && !keep(&entry.payload) {
+            if entry.list() != FREE && !keep(&entry.payload) {
                 self.unlink(index);
                 self.release(index);
             }
@@ -209,7 +236,7 @@ impl<T: Copy> Wheel<T> {
 
     /// Appends an entry to the list where its deadline belongs.
     fn place(&mut self, index: u32) {
-        let deadline = self.entries[index as usize].deadline;
+        let deadline = self.entries[index as usize].deadline();
         let list = if deadline <= self.reached {
             DUE
         } else {
@@ -225,12 +252,14 @@ impl<T: Copy> Wheel<T> {
             self.entries[tail as usize].next = index;
         }
         let entry = &mut self.entries[index as usize];
-        (entry.prev, entry.next, entry.list) = (tail, NONE, list);
+        (entry.prev, entry.next) = (tail, NONE);
+        entry.set_list(list);
     }
 
     /// Takes an entry out of its list.
     fn unlink(&mut self, index: u32) {
-        let Entry { next, prev, list, .. } = self.entries[index as usize];
+        let entry = &self.entries[index as usize];
+        let (next, prev, list) = (entry.next, entry.prev, entry.list());
         let ends = &mut self.lists[list as usize];
         if prev == NONE {
             ends.head = next;
@@ -253,7 +282,8 @@ impl<T: Copy> Wheel<T> {
     /// Puts an entry on the free list.
     fn release(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
-        (entry.list, entry.next) = (FREE, self.free);
+        entry.set_list(FREE);
+        entry.next = self.free;
         self.free = index;
         self.len -= 1;
     }

@@ -66,7 +66,13 @@ fn numbered(template: Template, more: usize) -> Arc<Device> {
 
 /// All FSUs, with these limits.
 pub(crate) fn served(limits: Limits) -> Arc<Fleet> {
-    let one = |name: &str, transport, device| Fsu { name: name.into(), transport, limits, ..fsu(vec![device]) };
+    let one = |name: &str, transport, device| {
+        fsu(vec![device]).with(|fsu| {
+            fsu.name = name.into();
+            fsu.transport = transport;
+            fsu.limits = limits;
+        })
+    };
     let stream = numbered(length(), 12);
     Arc::new(fleet(vec![
         one("b interface", Transport::Udp, numbered(fixed(), 0)),
