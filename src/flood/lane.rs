@@ -192,6 +192,12 @@ impl Lane {
         self.flights.push(flight);
     }
 
+    /// Prefetches what a reply touches.
+    #[inline]
+    pub fn prefetch(&self) {
+        self.flights.prefetch();
+    }
+
     /// Requests under way.
     #[inline]
     pub fn open(&self) -> usize {

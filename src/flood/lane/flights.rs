@@ -3,6 +3,7 @@
 //! Every step costs the same however many there are.
 
 use super::{ANSWERED_MIN, Flight, recycle};
+use fsu_net::sys::prefetch;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -151,6 +152,17 @@ impl Flights {
     /// None, as at the start.
     pub(super) fn anew(&self) -> Self {
         Self::new(self.timeout_ns, self.answered_max)
+    }
+
+    /// Prefetches the oldest request under way, and what is known of its kind.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        prefetch(self.nodes.as_ptr().wrapping_add(self.open.oldest as usize), size_of::<Node>().div_ceil(64));
+        prefetch(self.asked.as_ptr(), 1);
+        prefetch(self.free.as_ptr(), 1);
+        let (old, _) = self.answered.as_slices();
+        prefetch(old.as_ptr(), 1);
+        // The table is behind its first entry; where that is costs as much to find out as it saves.
     }
 
     /// Adds a request that leaves. It is marked as equal if others of its class are waiting or were answered within the time-out.

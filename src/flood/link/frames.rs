@@ -88,6 +88,18 @@ impl Opened {
 /// A host that is asked by frames: its address, its hardware address or its router's, and our address.
 type Host = (IpAddr, Hardware, IpAddr);
 
+/// A datagram that came as a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Came {
+    number: u32,
+    /// The number of the socket that it is for.
+    pub(super) socket: usize,
+    /// Who sent it.
+    pub(super) from: SocketAddr,
+    start: usize,
+    bytes: usize,
+}
+
 /// A thread's queue.
 #[derive(Debug)]
 pub struct Frames {
@@ -111,7 +123,7 @@ impl Frames {
         self.sending.statistics().map_or(0, |counted| counted.dropped + counted.ring_full)
     }
 
-    /// Sends the first datagrams of an outbox as if from that socket; how many. `None`: the device takes no more at the moment. 0: the
+    /// Writes the first datagrams of an outbox as frames from that socket; how many. They leave with [`Frames::flush`] at the latest. `None`: the device takes no more at the moment. 0: the
     /// first has to leave by the kernel.
     pub(super) fn send(&mut self, socket: usize, outbox: &Outbox<To>) -> Option<usize> {
         let port = self.ports.get(socket).copied().unwrap_or_default();
@@ -129,8 +141,12 @@ impl Frames {
                 _ => break,
             }
         }
-        self.sending.flush();
         Some(count)
+    }
+
+    /// Hands what [`Frames::send`] has written to the device.
+    pub(super) fn flush(&mut self) {
+        self.sending.flush();
     }
 
     /// Takes a look at what has come; how many frames.
@@ -141,14 +157,23 @@ impl Frames {
         self.receiving.look()
     }
 
-    /// One of them: the socket's number, the sender, the datagram.
+    /// Whose datagram one of them is: the socket's number, the sender, and where its bytes are.
     #[inline]
-    pub(super) fn get(&mut self, number: u32) -> Option<(usize, SocketAddr, &[u8])> {
+    pub(super) fn came(&mut self, number: u32) -> Option<Came> {
         let Self { device, receiving, ports, hosts, .. } = self;
-        let frame = Frame::parse(receiving.frame(number)?, device.index)?;
+        let bytes = receiving.frame(number)?;
+        let frame = Frame::parse(bytes, device.index)?;
         let socket = ports.iter().position(|&port| port == frame.port)?;
         hosts.learn((frame.peer.ip(), frame.hop, frame.ip));
-        Some((socket, frame.peer, frame.bytes))
+        let start = frame.bytes.as_ptr().addr() - bytes.as_ptr().addr();
+        Some(Came { number, socket, from: frame.peer, start, bytes: frame.bytes.len() })
+    }
+
+    /// Its bytes.
+    #[inline]
+    pub(super) fn bytes(&self, came: &Came) -> &[u8] {
+        let frame = self.receiving.frame(came.number).unwrap_or_default();
+        frame.get(came.start..).and_then(|rest| rest.get(..came.bytes)).unwrap_or_default()
     }
 
     /// All of them are done with.

@@ -3,7 +3,7 @@
 //! A reply's FSU is known by its address, and its request by [`crate::lane`].
 
 use super::datagram::{self, Arrived, Datagrams, GATHERED_MAX, Sent, receive, send};
-use super::frames::Frames as Queue;
+use super::frames::{Came, Frames as Queue};
 use super::share;
 use crate::book::{NOBODY, Seen};
 use crate::engine::Link;
@@ -15,13 +15,14 @@ use crate::lane::{Flight, Lane, recycle};
 use crate::workload::options::{AskedFsu, OPEN_MAX, Options};
 use crate::workload::profile::Prepared;
 use crate::workload::turns::Turns;
+use foldhash::HashMap;
 use fsu_net::message::canonical;
 use fsu_net::outbox::{Outbox, To};
 use fsu_net::sender::UdpSender;
-use fsu_net::sys::{Receiver, refused};
+use fsu_net::sys::{Receiver, prefetch, refused};
 use fsu_plan::wire::envelope::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape_in_place};
 use fsu_plan::wire::reason::Reason;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,6 +32,12 @@ use std::time::Duration;
 const PREBUILT_BYTES_MAX: usize = 256 << 20;
 /// A centre's address: 00, as the spec has it.
 const CENTER: [u8; CENTER_BYTES] = [0; CENTER_BYTES];
+
+/// Where replies come as frames, sockets are looked at when none has come, or after this long.
+const SOCKETS_LOOK_NS: u64 = 1_000_000;
+/// How far ahead a frame's lane is prefetched, and before that the FSU that has it.
+const LANES_AHEAD: usize = 4;
+const PEERS_AHEAD: usize = 12;
 
 /// A request to be sent.
 #[derive(Debug)]
@@ -60,6 +67,10 @@ pub struct Udp<'a> {
     sockets: Vec<UdpSocket>,
     /// A queue of a network device beside them.
     frames: Option<Box<Queue>>,
+    /// The last look's datagrams, each with its FSU.
+    came: Vec<(Came, Option<u32>)>,
+    /// When the sockets were last looked at.
+    looked_ns: u64,
     receive_buffer_bytes: u64,
     epoll: OwnedFd,
     /// By socket.
@@ -114,6 +125,8 @@ impl<'a> Link<'a> for Udp<'a> {
             gathered: sockets.iter().map(|_| VecDeque::with_capacity(GATHERED_MAX)).collect(),
             sockets,
             frames,
+            came: Vec::new(),
+            looked_ns: 0,
             epoll,
             receiver: Some(Receiver::new()),
             sender: UdpSender::new(options.gso),
@@ -187,14 +200,22 @@ impl<'a> Link<'a> for Udp<'a> {
                 }
             }
         }
+        if let Some(frames) = &mut self.frames {
+            frames.flush();
+        }
         Ok(())
     }
 
     fn receive(&mut self, worker: &mut Worker) -> io::Result<usize> {
-        let Some(mut receiver) = self.receiver.take() else { return Ok(0) };
+        let (frames, now_ns) = (self.receive_frames(worker), worker.clock.now_ns());
+        if frames > 0 && now_ns.saturating_sub(self.looked_ns) < SOCKETS_LOOK_NS {
+            return Ok(frames);
+        }
+        self.looked_ns = now_ns;
+        let Some(mut receiver) = self.receiver.take() else { return Ok(frames) };
         let received = receive(self, worker, &mut receiver);
         self.receiver = Some(receiver);
-        Ok(received? + self.receive_frames(worker))
+        Ok(received? + frames)
     }
 
     fn wait(&mut self, _worker: &mut Worker, at_most: Duration) -> io::Result<()> {
@@ -271,14 +292,60 @@ impl Udp<'_> {
     fn receive_frames(&mut self, worker: &mut Worker) -> usize {
         let Some(mut frames) = self.frames.take() else { return 0 };
         let (count, now_ns) = (frames.look(), worker.clock.now_ns());
-        for number in 0..count {
-            if let Some((socket, from, bytes)) = frames.get(number) {
-                self.on_datagram(worker, Arrived { bytes, from, socket, now_ns });
+        let mut all = std::mem::take(&mut self.came);
+        let came = (0..count).filter_map(|number| frames.came(number));
+        all.extend(came.map(|came| (came, self.by_address.get(&came.from).copied())));
+        let ahead = |more: usize| all.get(more).and_then(|&(_, seat)| seat);
+        for (at, (came, seat)) in all.iter().enumerate() {
+            if let Some(seat) = ahead(at + PEERS_AHEAD) {
+                prefetch(self.peers.as_ptr().wrapping_add(seat as usize), size_of::<Peer>().div_ceil(64));
             }
+            if let Some(peer) = ahead(at + LANES_AHEAD).and_then(|seat| self.peers.get(seat as usize)) {
+                peer.lane.prefetch();
+            }
+            let arrived = Arrived { bytes: frames.bytes(came), from: came.from, socket: came.socket, now_ns };
+            self.on_reply(worker, *seat, arrived);
         }
+        all.clear();
+        self.came = all;
         frames.done(count);
         self.frames = Some(frames);
         count as usize
+    }
+
+    /// A datagram came from an FSU, or from another address.
+    fn on_reply(&mut self, worker: &mut Worker, seat: Option<u32>, Arrived { bytes, now_ns, .. }: Arrived<'_>) {
+        worker.heard(bytes.len());
+        let Some(seat) = seat else {
+            let seen = Seen { fsu: "", account: NOBODY, bytes, now_ns };
+            worker.book.unexpected(seen, "from an address that was not asked");
+            return;
+        };
+        let peer = &mut self.peers[seat as usize];
+        let target = &self.options.targets[peer.target];
+        let owner = Owner { target, seat, wire: sent };
+        if target.is_bare {
+            let reply = ReplyMatcher::new(&target.profile.requests, |_: &Prepared| Ok(bytes), true, &mut self.inner);
+            worker.settle(&mut peer.lane, &owner, &owner.seen(bytes, now_ns), reply);
+            return;
+        }
+        for item in Frames::new(bytes) {
+            let (wire, parsed) = match item {
+                Ok(frame) => {
+                    (frame.bytes, frame.plain(&mut self.plain).and_then(|plain| view(plain, self.options.echo)))
+                }
+                Err(bad) => (bad.bytes, Err(bad.reason)),
+            };
+            if let Ok(Up { comm: Comm::Heartbeat, src, .. }) = &parsed
+                && **src == target.id.bytes
+            {
+                worker.book.tally.other.heartbeats += u64::from(now_ns >= worker.book.measure_from_ns);
+                continue;
+            }
+            let inner = |prepared: &Prepared| inner_frame(parsed.map_err(Wrong::Outer)?, target, prepared);
+            let reply = ReplyMatcher::new(&target.profile.requests, inner, true, &mut self.inner);
+            worker.settle(&mut peer.lane, &owner, &owner.seen(wire, now_ns), reply);
+        }
     }
 
     /// The bytes of what is gathered for a socket, one after another.
@@ -331,38 +398,7 @@ impl Datagrams for Udp<'_> {
     }
 
     fn on_datagram(&mut self, worker: &mut Worker, arrived: Arrived<'_>) {
-        let Arrived { bytes, from, now_ns, .. } = arrived;
-        worker.heard(bytes.len());
-        let Some(&seat) = self.by_address.get(&from) else {
-            let seen = Seen { fsu: "", account: NOBODY, bytes, now_ns };
-            worker.book.unexpected(seen, "from an address that was not asked");
-            return;
-        };
-        let peer = &mut self.peers[seat as usize];
-        let target = &self.options.targets[peer.target];
-        let owner = Owner { target, seat, wire: sent };
-        if target.is_bare {
-            let reply = ReplyMatcher::new(&target.profile.requests, |_: &Prepared| Ok(bytes), true, &mut self.inner);
-            worker.settle(&mut peer.lane, &owner, &owner.seen(bytes, now_ns), reply);
-            return;
-        }
-        for item in Frames::new(bytes) {
-            let (wire, parsed) = match item {
-                Ok(frame) => {
-                    (frame.bytes, frame.plain(&mut self.plain).and_then(|plain| view(plain, self.options.echo)))
-                }
-                Err(bad) => (bad.bytes, Err(bad.reason)),
-            };
-            if let Ok(Up { comm: Comm::Heartbeat, src, .. }) = &parsed
-                && **src == target.id.bytes
-            {
-                worker.book.tally.other.heartbeats += u64::from(now_ns >= worker.book.measure_from_ns);
-                continue;
-            }
-            let inner = |prepared: &Prepared| inner_frame(parsed.map_err(Wrong::Outer)?, target, prepared);
-            let reply = ReplyMatcher::new(&target.profile.requests, inner, true, &mut self.inner);
-            worker.settle(&mut peer.lane, &owner, &owner.seen(wire, now_ns), reply);
-        }
+        self.on_reply(worker, self.by_address.get(&arrived.from).copied(), arrived);
     }
 
     /// Where nobody listens, the oldest request is given up.

@@ -1,35 +1,81 @@
-//! The BPF map that both programs use: address and port to a number.
+//! The BPF maps that both programs use: address and port to a number.
+//!
+//! Most FSUs have ports of one address. So the first IPv4 address at each port is in a table by port, which takes a step to look up. All
+//! others are in a hash map.
 
-use super::bpf::{self, MAP_HASH};
+use super::bpf::{self, MAP_HASH, MAP_TABLE};
+use super::writer::{ADD_NUMBER, CALL, GO_IF_EQUAL, GO_IF_OTHER, LOOK_UP, MOVE, STACK, Size, Writer};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
-/// Capacity of the map. An entry is one address of this machine with one port.
+/// Capacity of the hash map. An entry is one address of this machine with one port.
 pub const ADDRESSES_MAX: u32 = 262_144;
 /// Addresses put into the map with one call.
 const ADDRESSES_A_CALL: usize = 4_096;
+/// Ports of an address.
+const PORTS: usize = 65_536;
 
 /// Address (IPv4 as IPv4-mapped IPv6), port in network byte order, two zero bytes.
 pub(super) type Key = [u8; 20];
+/// Of the table by port: the address as its bytes are in memory, and the number plus 1; 0: none.
+type Entry = [u32; 2];
 
 /// The addresses.
 #[derive(Debug)]
-pub struct Addresses(pub(super) OwnedFd);
+pub struct Addresses {
+    /// By address and port.
+    pub(super) hash: OwnedFd,
+    /// By port.
+    table: OwnedFd,
+    known: Mutex<Known>,
+}
+
+/// What is where.
+#[derive(Debug)]
+struct Known {
+    /// By port: the address in the table; 0.0.0.0: none.
+    table: Box<[u32]>,
+    /// Something is or was in the hash map.
+    has_others: bool,
+}
 
 impl Addresses {
     pub(super) fn new() -> io::Result<Self> {
-        bpf::map::<Key, u32>(MAP_HASH, ADDRESSES_MAX).map(Self)
+        let hash = bpf::map::<Key, u32>(MAP_HASH, ADDRESSES_MAX)?;
+        let table = bpf::map::<u32, Entry>(MAP_TABLE, PORTS as u32)?;
+        let known = Known { table: vec![0; PORTS].into(), has_others: false };
+        Ok(Self { hash, table, known: Mutex::new(known) })
     }
 
     /// Directs datagrams for these addresses to the queue or socket with that number.
     ///
     /// # Errors
-    /// The system's error; E2BIG above [`ADDRESSES_MAX`] entries.
+    /// The system's error; E2BIG above [`ADDRESSES_MAX`] entries of the hash map.
     pub fn add(&self, addresses: &[SocketAddr], number: u32) -> io::Result<()> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for part in addresses.chunks(ADDRESSES_A_CALL) {
-            let keys: Vec<Key> = part.iter().copied().map(key).collect();
-            bpf::put_all(self.0.as_fd(), &keys, &vec![number; keys.len()])?;
+            let (mut ports, mut entries, mut keys) = (Vec::with_capacity(part.len()), Vec::new(), Vec::<Key>::new());
+            for &address in part {
+                match four(address).filter(|&ip| [0, ip].contains(&known.table[usize::from(address.port())])) {
+                    Some(ip) => {
+                        known.table[usize::from(address.port())] = ip;
+                        ports.push(u32::from(address.port()));
+                        entries.push([ip, number + 1]);
+                    }
+                    None => keys.push(key(address)),
+                }
+            }
+            bpf::put_all(self.table.as_fd(), &ports, &entries)?;
+            if known.has_others {
+                // It may have been there when the port was another's.
+                part.iter().filter(|address| is_in(&known, **address)).for_each(|&address| {
+                    let _ = bpf::take(self.hash.as_fd(), &key(address));
+                });
+            }
+            known.has_others |= !keys.is_empty();
+            bpf::put_all(self.hash.as_fd(), &keys, &vec![number; keys.len()])?;
         }
         Ok(())
     }
@@ -39,7 +85,50 @@ impl Addresses {
     /// # Errors
     /// The system's error; ENOENT if the address is not in the map.
     pub fn remove(&self, address: SocketAddr) -> io::Result<()> {
-        bpf::take(self.0.as_fd(), &key(address))
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_in(&known, address) {
+            return bpf::take(self.hash.as_fd(), &key(address));
+        }
+        known.table[usize::from(address.port())] = 0;
+        bpf::put::<u32, Entry>(self.table.as_fd(), &address.port().into(), &[0, 0])
+    }
+
+    /// Code that looks up an IPv4 address in the table. The port is in register 3, in this machine's byte order; `load` loads the address
+    /// as it is in memory into register 3. If there is an entry, its number is in register 2 and the code goes to `found`, else to
+    /// `other`. Changes registers 0 to 5 and four bytes of the stack at `at`.
+    pub(super) fn look_up<L: Copy + PartialEq>(
+        &self,
+        to: &mut Writer<L>,
+        at: i16,
+        load: impl FnOnce(&mut Writer<L>),
+        (found, other): (L, L),
+    ) {
+        to.store(Size::Four, 3, at);
+        to.map(1, self.table.as_fd());
+        to.put(MOVE, (2, STACK), 0, 0);
+        to.put(ADD_NUMBER, (2, 0), 0, at.into());
+        to.put(CALL, (0, 0), 0, LOOK_UP);
+        to.jump(GO_IF_EQUAL, (0, 0), 0, other);
+        to.load(Size::Four, 4, 0, 0);
+        to.load(Size::Four, 2, 0, 4);
+        to.jump(GO_IF_EQUAL, (2, 0), 0, other);
+        load(to);
+        to.jump(GO_IF_OTHER, (3, 4), 0, other);
+        to.put(ADD_NUMBER, (2, 0), 0, -1);
+        to.jump(super::writer::GO, (0, 0), 0, found);
+    }
+}
+
+/// Whether an address is in the table.
+fn is_in(known: &Known, address: SocketAddr) -> bool {
+    four(address) == Some(known.table[usize::from(address.port())])
+}
+
+/// The address as the table has it; `None`: it may not be there.
+fn four(address: SocketAddr) -> Option<u32> {
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(_) => None,
+        IpAddr::V4(four) => Some(u32::from_ne_bytes(four.octets())),
     }
 }
 

@@ -15,6 +15,8 @@ const LINK_CREATE: c_long = 28;
 
 /// A hash map that allocates each entry when it is inserted.
 pub(super) const MAP_HASH: MapKind = MapKind { kind: 1, flags: 1 };
+/// Values by number, all there from the start.
+pub(super) const MAP_TABLE: MapKind = MapKind { kind: 2, flags: 0 };
 /// Queue to AF_XDP socket.
 pub(super) const MAP_XSK: MapKind = MapKind { kind: 17, flags: 0 };
 
@@ -119,6 +121,7 @@ struct LinkCreate {
 pub(super) trait Plain: Copy {}
 impl Plain for u32 {}
 impl Plain for [u8; 20] {}
+impl Plain for [u32; 2] {}
 
 fn call<A>(command: c_long, attributes: &mut A) -> io::Result<c_long> {
     // SAFETY: the attributes are a `repr(C)` prefix of `union bpf_attr` with the length that the call states. Everything they point to

@@ -165,6 +165,20 @@ pub fn build(out: &mut [u8], way: &Way, mtu: usize, bytes: &[u8]) -> Option<usiz
     Some(len)
 }
 
+/// Writes a datagram of IPv4 with both headers; the kernel computes the checksum of the IP header. `out` has the packet's length. Other
+/// addresses are none of a packet: it stays empty, and the kernel refuses it.
+pub(super) fn write_four(out: &mut [u8], from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    let (SocketAddr::V4(from_four), SocketAddr::V4(to_four)) = (from, to) else { return };
+    let len = out.len();
+    let Some((header, udp)) = out.split_first_chunk_mut::<FOUR_BYTES>() else { return };
+    // The kernel would draw a number for a packet with number 0. One that is never cut into fragments needs none (RFC 6864).
+    header[..12].copy_from_slice(&[0x45, 0, 0, 0, 0, 1, WHOLE[0], WHOLE[1], HOPS, PROTOCOL_UDP, 0, 0]);
+    header[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+    header[12..16].copy_from_slice(&from_four.ip().octets());
+    header[16..].copy_from_slice(&to_four.ip().octets());
+    write_udp_with(udp, (from, to), bytes, sum(&header[12..]));
+}
+
 /// Writes the UDP header and the payload. Both addresses have the same family; `udp` has room for the payload and eight bytes.
 pub(super) fn write_udp(udp: &mut [u8], from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
     let addresses = [from, to].map(|address| match address.ip() {

@@ -3,7 +3,7 @@
 
 use super::addresses::Addresses;
 use super::bpf::{self, Instruction, MAP_SOCKETS, PROGRAM_LOOKUP};
-use super::frame::write_udp;
+use super::frame::{write_four, write_udp};
 use super::writer::{
     ADD_NUMBER, CALL, EXIT, GO, GO_IF_EQUAL, GO_IF_OTHER_NUMBER, LOOK_UP, MOVE, MOVE_NUMBER, NETWORK_ORDER, STACK,
     STORE, Size, Writer,
@@ -43,7 +43,7 @@ impl LookUp {
         for (number, socket) in (0_u32..).zip(sockets) {
             bpf::put(all.as_fd(), &number, &socket.as_raw_fd().unsigned_abs()).map_err(map)?;
         }
-        let code = instructions(addresses.0.as_fd(), all.as_fd());
+        let code = instructions(&addresses, all.as_fd());
         let loaded = bpf::load(PROGRAM_LOOKUP, &code).map_err(|error| ("the program of BPF", error))?;
         let space = File::open("/proc/thread-self/ns/net").map_err(|error| ("the network namespace", error))?;
         let target = space.as_raw_fd().unsigned_abs();
@@ -80,17 +80,19 @@ const NUMBER: i16 = -28;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
     Six,
+    Other,
     Any,
     Found,
+    Number,
     Pass,
 }
 
-fn instructions(addresses: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instruction> {
+fn instructions(addresses: &Addresses, sockets: BorrowedFd<'_>) -> Vec<Instruction> {
     let mut to = Writer::new();
     // Same precedence as the kernel: the exact address, the family's wildcard, the wildcard of both families.
     let zero = |to: &mut Writer<Label>, at: i16| to.put(STORE, (STACK, 0), KEY + at, 0);
     let look_up = |to: &mut Writer<Label>| {
-        to.map(1, addresses);
+        to.map(1, addresses.hash.as_fd());
         to.put(MOVE, (2, STACK), 0, 0);
         to.put(ADD_NUMBER, (2, 0), 0, KEY.into());
         to.put(CALL, (0, 0), 0, LOOK_UP);
@@ -107,6 +109,9 @@ fn instructions(addresses: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instr
     to.jump(GO_IF_EQUAL, (3, 0), FAMILY_SIX, Label::Six);
     zero(&mut to, 0);
     zero(&mut to, 4);
+    to.load(Size::Four, 3, CONTEXT, AT_PORT);
+    addresses.look_up(&mut to, NUMBER, |to| to.load(Size::Four, 3, CONTEXT, AT_FOUR), (Label::Number, Label::Other));
+    to.label(Label::Other);
     to.put(STORE, (STACK, 0), KEY + 8, i32::from_ne_bytes([0, 0, 0xFF, 0xFF]));
     to.load(Size::Four, 3, CONTEXT, AT_FOUR);
     to.store(Size::Four, 3, KEY + 12);
@@ -127,8 +132,9 @@ fn instructions(addresses: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instr
     look_up(&mut to);
     to.jump(GO, (0, 0), 0, Label::Pass);
     to.label(Label::Found);
-    to.load(Size::Four, 3, 0, 0);
-    to.store(Size::Four, 3, NUMBER);
+    to.load(Size::Four, 2, 0, 0);
+    to.label(Label::Number);
+    to.store(Size::Four, 2, NUMBER);
     to.map(1, sockets);
     to.put(MOVE, (2, STACK), 0, 0);
     to.put(ADD_NUMBER, (2, 0), 0, NUMBER.into());
@@ -161,7 +167,6 @@ pub fn socket() -> io::Result<UdpSocket> {
     }
     turn_on(made.as_fd(), libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR)?;
     let _ = turn_on(made.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR);
-    let _ = turn_on(made.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
     let _ = turn_on(made.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
     Ok(made.into())
 }
@@ -176,10 +181,30 @@ fn open(domain: Domain, kind: Type, at: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Packets of IPv4 up to this length are sent with headers written here. Every way takes them whole. For longer ones the kernel writes the
+/// IP header, and cuts what is too long for the way.
+const WHOLE_BYTES_MAX: usize = 576;
+
+/// Which raw socket a datagram leaves by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// IPv4, the IP header is written here: the cheapest. The socket is of no protocol, so that the kernel hands no datagram to it.
+    Whole,
+    /// IPv4, the kernel writes the IP header. It copies every datagram of this machine to such a socket, whose filter drops it. So it is
+    /// opened when it is needed first.
+    Four,
+    /// The same of IPv6.
+    Six,
+}
+
 /// Sends datagrams with UDP headers written here, so that each leaves from the port of its FSU.
 pub struct RawSender {
-    four: Socket,
+    whole: Socket,
+    four: Option<Socket>,
     six: Option<Socket>,
+    by: By,
+    /// Packets that leave by [`By::Whole`] are no longer: [`WHOLE_BYTES_MAX`], or 0 where a device takes less.
+    whole_bytes_max: usize,
     sender: Sender,
     bytes: Vec<u8>,
     parcels: Vec<(SocketAddr, Local, usize)>,
@@ -191,15 +216,19 @@ impl RawSender {
     /// # Errors
     /// The system's error: EPERM without CAP_NET_RAW.
     pub fn open() -> io::Result<Self> {
-        let four = open(Domain::IPV4, Type::RAW, (Ipv4Addr::UNSPECIFIED, 0).into())?;
-        let six = open(Domain::IPV6, Type::RAW, (Ipv6Addr::UNSPECIFIED, 0).into()).ok();
-        for socket in [Some(&four), six.as_ref()].into_iter().flatten() {
-            // `ret 0`: without this filter the kernel would copy every datagram to the socket.
-            let nothing = [socket2::SockFilter::new(0x06, 0, 0, 0)];
-            socket.attach_filter(&nothing)?;
-            let _ = socket.set_recv_buffer_size(0);
-        }
-        Ok(Self { four, six, sender: Sender::new(), bytes: Vec::new(), parcels: Vec::new() })
+        // This protocol means that the program writes the IP header (raw(7)).
+        let whole = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
+        whole.set_nonblocking(true)?;
+        Ok(Self {
+            whole,
+            four: None,
+            six: None,
+            by: By::Whole,
+            whole_bytes_max: WHOLE_BYTES_MAX,
+            sender: Sender::new(),
+            bytes: Vec::new(),
+            parcels: Vec::new(),
+        })
     }
 
     /// Empties the queue.
@@ -208,16 +237,28 @@ impl RawSender {
         self.parcels.clear();
     }
 
-    /// Queues a datagram. False if it cannot join the queued ones: its family differs, or the queue is full.
+    /// Queues a datagram. False if it cannot join the queued ones: it leaves by another socket, or the queue is full.
     #[inline]
     pub fn push(&mut self, from: SocketAddr, peer: SocketAddr, bytes: &[u8]) -> bool {
-        let fits = self.parcels.first().is_none_or(|(first, ..)| first.is_ipv4() == peer.is_ipv4());
-        if !fits || self.parcels.len() >= BATCH {
+        let header = if peer.is_ipv6() { 0 } else { 20 };
+        let by = match (peer.is_ipv6(), header + 8 + bytes.len()) {
+            (true, _) => By::Six,
+            (false, len) if len <= self.whole_bytes_max => By::Whole,
+            (false, _) => By::Four,
+        };
+        if self.parcels.is_empty() {
+            self.by = by;
+        } else if self.by != by || self.parcels.len() >= BATCH {
             return false;
         }
         let start = self.bytes.len();
-        self.bytes.resize(start + 8 + bytes.len(), 0);
-        write_udp(&mut self.bytes[start..], from, peer, bytes);
+        if by == By::Whole {
+            self.bytes.resize(start + header + 8 + bytes.len(), 0);
+            write_four(&mut self.bytes[start..], from, peer, bytes);
+        } else {
+            self.bytes.resize(start + 8 + bytes.len(), 0);
+            write_udp(&mut self.bytes[start..], from, peer, bytes);
+        }
         let scope = if let SocketAddr::V6(six) = from { six.scope_id() } else { 0 };
         // For a raw socket, the port of the peer address means the protocol.
         let mut to = peer;
@@ -231,16 +272,40 @@ impl RawSender {
     /// # Errors
     /// The error of the first datagram.
     pub fn send(&mut self) -> io::Result<usize> {
-        let is_four = self.parcels.first().is_none_or(|(to, ..)| to.is_ipv4());
-        let socket = if is_four { Some(&self.four) } else { self.six.as_ref() };
-        let socket = socket.ok_or(io::ErrorKind::Unsupported)?;
+        let socket = match self.by {
+            By::Whole => &self.whole,
+            By::Four => opened(&mut self.four, Domain::IPV4, (Ipv4Addr::UNSPECIFIED, 0).into())?,
+            By::Six => opened(&mut self.six, Domain::IPV6, (Ipv6Addr::UNSPECIFIED, 0).into())?,
+        };
         let (bytes, mut start) = (&self.bytes, 0);
         let parcels = self.parcels.iter().map(|&(peer, local, end)| {
             let bytes = &bytes[std::mem::replace(&mut start, end)..end];
             Parcel { peer, local, bytes, datagrams: 1, segment_bytes: 0, is_connected: false }
         });
-        self.sender.send(socket.as_fd(), parcels)
+        match self.sender.send(socket.as_fd(), parcels) {
+            Err(error) if self.by == By::Whole && error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                // A device takes less than any should: the kernel has to cut. They are tried again.
+                self.whole_bytes_max = 0;
+                Err(io::Error::from_raw_os_error(libc::EAGAIN))
+            }
+            sent => sent,
+        }
     }
+}
+
+/// The raw socket at a place; opens it if there is none.
+fn opened(place: &mut Option<Socket>, domain: Domain, at: SocketAddr) -> io::Result<&Socket> {
+    let socket = match place.take() {
+        Some(socket) => socket,
+        None => {
+            let socket = open(domain, Type::RAW, at)?;
+            // `ret 0`: without this filter every datagram would wait in the socket.
+            socket.attach_filter(&[socket2::SockFilter::new(0x06, 0, 0, 0)])?;
+            let _ = socket.set_recv_buffer_size(0);
+            socket
+        }
+    };
+    Ok(place.insert(socket))
 }
 
 /// The local address that a datagram to this peer would leave from; `None` if there is no route.

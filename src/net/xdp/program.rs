@@ -41,7 +41,7 @@ impl Program {
         let map = |error| ("a map of BPF", error);
         let addresses = Addresses::new().map_err(map)?;
         let sockets = bpf::map::<u32, u32>(MAP_XSK, device.queues.max(1)).map_err(map)?;
-        let code = instructions(device.hardware, addresses.0.as_fd(), sockets.as_fd());
+        let code = instructions(device.hardware, &addresses, sockets.as_fd());
         let program = bpf::load(PROGRAM_XDP, &code).map_err(|error| ("the program of BPF", error))?;
         let link =
             bpf::attach(program.as_fd(), PROGRAM_XDP, device.index, IN_DRIVER).map_err(|error| (ATTACHING, error))?;
@@ -70,7 +70,9 @@ const REDIRECT: i32 = 51;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
     Six,
+    Other,
     LookUp,
+    Found,
     Pass,
 }
 
@@ -78,8 +80,9 @@ enum Label {
 const CONTEXT: u8 = 6;
 const FRAME: u8 = 7;
 const END: u8 = 8;
-/// Stack offset of the key.
+/// Stack offsets of the key, and of a port.
 const KEY: i16 = -24;
+const PORT: i16 = -28;
 
 /// Checks on a frame.
 impl Writer<Label> {
@@ -110,21 +113,22 @@ impl Writer<Label> {
 }
 
 /// The program for a device with this hardware address.
-fn instructions(hardware: [u8; 6], addresses: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instruction> {
+fn instructions(hardware: [u8; 6], addresses: &Addresses, sockets: BorrowedFd<'_>) -> Vec<Instruction> {
     let mut to = Writer::new();
     to.put(MOVE, (CONTEXT, 1), 0, 0);
     to.load(Size::Four, FRAME, 1, 0);
     to.load(Size::Four, END, 1, 4);
     ethernet(&mut to, hardware);
-    four(&mut to);
+    four(&mut to, addresses);
     six(&mut to);
     to.label(Label::LookUp);
-    to.map(1, addresses);
+    to.map(1, addresses.hash.as_fd());
     to.put(MOVE, (2, STACK), 0, 0);
     to.put(ADD_NUMBER, (2, 0), 0, KEY.into());
     to.put(CALL, (0, 0), 0, LOOK_UP);
     to.jump(GO_IF_EQUAL, (0, 0), 0, Label::Pass);
     to.load(Size::Four, 2, 0, 0);
+    to.label(Label::Found);
     // `rx_queue_index`: a socket receives only frames of its own queue.
     to.load(Size::Four, 3, CONTEXT, 16);
     to.jump(GO_IF_OTHER, (2, 3), 0, Label::Pass);
@@ -156,7 +160,7 @@ fn ethernet(to: &mut Writer<Label>, hardware: [u8; 6]) {
     to.jump(GO_IF_OTHER_NUMBER, (3, 0), 0x0800, Label::Pass);
 }
 
-fn four(to: &mut Writer<Label>) {
+fn four(to: &mut Writer<Label>, addresses: &Addresses) {
     // Version 4 without options; not a fragment; UDP.
     to.is_byte(14, 0xFF, 0x45);
     to.number(3, 20);
@@ -168,6 +172,9 @@ fn four(to: &mut Writer<Label>) {
     to.put(ADD_NUMBER, (4, 0), 0, 20);
     to.jump(GO_IF_OTHER, (3, 4), 0, Label::Pass);
     to.needs(14, Some(3));
+    to.number(3, 36);
+    addresses.look_up(to, PORT, |to| to.load(Size::Four, 3, FRAME, 30), (Label::Found, Label::Other));
+    to.label(Label::Other);
     to.put(STORE | Size::Eight as u8, (STACK, 0), KEY, 0);
     to.put(STORE, (STACK, 0), KEY + 8, i32::from_ne_bytes([0, 0, 0xFF, 0xFF]));
     to.load(Size::Four, 3, FRAME, 30);

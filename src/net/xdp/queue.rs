@@ -13,10 +13,12 @@ use std::sync::Arc;
 pub const FRAMES: u32 = 2_048;
 /// Frames that one look takes at most.
 pub const FRAMES_A_LOOK: u32 = 128;
-/// Frames to queue before waking the kernel: what one call sends by default, without [`FRAMES_A_WAKE_ASKED`].
+/// Frames to queue before waking the kernel: what one call sends by default.
 const FRAMES_A_WAKE: u32 = 32;
+/// The same where the kernel sends [`SEND_BUDGET_ASKED`] per call. A virtual device holds 256 frames, and drops more.
+const FRAMES_A_LONG_WAKE: u32 = 128;
 /// Requested number of frames that the kernel sends per call ([`SEND_BUDGET`]).
-const FRAMES_A_WAKE_ASKED: u32 = 256;
+const SEND_BUDGET_ASKED: u32 = 256;
 /// The option `XDP_MAX_TX_SKB_BUDGET` (Linux 6.17).
 const SEND_BUDGET: i32 = 9;
 /// Requested send buffer, for frames that the kernel has copied but not sent yet.
@@ -62,6 +64,8 @@ pub struct Sending {
     free: Vec<u64>,
     /// Frames written but not published.
     written: u32,
+    /// How many are written before the kernel is woken.
+    frames_a_wake: u32,
 }
 
 /// Opens the socket of a queue. It receives nothing until a program redirects frames to it.
@@ -84,13 +88,14 @@ pub fn open(device: &Device, queue: u32) -> Result<(Receiving, Sending), (&'stat
     }
     fill.publish(FRAMES);
     // Ignore failure: a kernel that grants less, or lacks the option, works too.
-    let _ = ring::set(made.as_fd(), SEND_BUDGET, &FRAMES_A_WAKE_ASKED);
+    let has_budget = ring::set(made.as_fd(), SEND_BUDGET, &SEND_BUDGET_ASKED).is_ok();
+    let frames_a_wake = if has_budget { FRAMES_A_LONG_WAKE } else { FRAMES_A_WAKE };
     let _ = sockopt::set_socket_send_buffer_size_force(&made, SEND_BUFFER_BYTES)
         .or_else(|_| sockopt::set_socket_send_buffer_size(&made, SEND_BUFFER_BYTES));
     ring::bind(made.as_fd(), device.index, queue).map_err(|error| ("binding it to the queue", error))?;
     let shared = Arc::new(Shared { socket: made, frames });
     let free = (FRAMES..2 * FRAMES).map(place).collect();
-    let sending = Sending { shared: Arc::clone(&shared), ring: sent, completed, free, written: 0 };
+    let sending = Sending { shared: Arc::clone(&shared), ring: sent, completed, free, written: 0, frames_a_wake };
     Ok((Receiving { shared, fill, ring: received, seen: 0 }, sending))
 }
 
@@ -193,7 +198,7 @@ impl Sending {
     /// `None`: there is nothing to send.
     #[inline]
     pub fn send(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<bool> {
-        if self.written >= FRAMES_A_WAKE {
+        if self.written >= self.frames_a_wake {
             self.flush();
         }
         if self.free.is_empty() || self.ring.room() <= self.written {

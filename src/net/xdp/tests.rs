@@ -228,13 +228,18 @@ fn limit_addresses_max_of_a_program() {
         let address = |number: u32| {
             SocketAddr::new(IpAddr::from((0x0A00_0000 + number / 32_768).to_be_bytes()), (number % 32_768) as u16 + 1)
         };
-        let all: Vec<SocketAddr> = (0..262_144).map(address).collect();
+        // The first address at each port is in the table.
+        let most = 32_768 + 262_144;
+        let all: Vec<SocketAddr> = (0..most).map(address).collect();
         port.program.addresses().add(&all, 0).unwrap();
-        let more = port.program.addresses().add(&[address(262_144)], 0).unwrap_err();
+        let more = port.program.addresses().add(&[address(most)], 0).unwrap_err();
         // Adding the same addresses again takes no room; removing one makes room.
         port.program.addresses().add(&all[..10], 0).unwrap();
+        port.program.addresses().add(&all[40_000..40_010], 0).unwrap();
+        port.program.addresses().remove(all[40_005]).unwrap();
+        port.program.addresses().add(&[address(most)], 0).unwrap();
         port.program.addresses().remove(all[5]).unwrap();
-        port.program.addresses().add(&[address(262_144)], 0).unwrap();
+        assert!(port.program.addresses().remove(all[5]).is_err());
         more.raw_os_error()
     });
     assert_eq!(tried.join().unwrap(), Some(libc::E2BIG));

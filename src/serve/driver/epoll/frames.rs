@@ -13,7 +13,10 @@ use crate::shard::protocol::Protocol;
 use crate::shard::recorder::Recorder;
 use bytes::Bytes;
 use fsu_net::message::{Control, Received};
-use fsu_net::sys::READ_BYTES;
+use fsu_net::sys::{BATCH, READ_BYTES};
+
+/// Receives of the one socket between two waits, if each is full.
+const RECEIVES_MAX: usize = 8;
 
 impl<P: Protocol, T: Recorder> Epoll<P, T> {
     /// Handles frames that have come, while there is time; the rest stays in the queue.
@@ -24,15 +27,21 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         }
     }
 
-    /// Handles datagrams that have come by the one socket: one receive of them.
+    /// Handles datagrams that have come by the one socket, while there is time: up to [`RECEIVES_MAX`] receives.
     pub(super) fn on_shared(&mut self) {
         if let Some(mut sharing) = self.sharing.take() {
-            self.on_batch(&mut sharing);
+            for _ in 0..RECEIVES_MAX {
+                let count = self.on_batch(&mut sharing);
+                if count < BATCH || self.turn.is_spent() {
+                    break;
+                }
+            }
             self.sharing = Some(sharing);
         }
     }
 
-    fn on_batch<B: Batch>(&mut self, batch: &mut B) {
+    /// Returns how many there were.
+    fn on_batch<B: Batch>(&mut self, batch: &mut B) -> usize {
         let looked_ns = clocks::unix_ns();
         let count = batch.look(self.io.base());
         self.turn.share.divide(count.max(self.told.count), READ_BYTES);
@@ -54,6 +63,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         }
         batch.done(done, self.io.base());
         self.turn.flush(&mut self.io);
+        count
     }
 
     /// One of them; true: it waits in line.
