@@ -17,7 +17,7 @@ const UNREACHED: &[(&str, &[&str])] = &[
     ("a thread of the program has to hang: the test would wait as long as the limit is", &["START_MAX"]),
     (
         "how much a thread does before it looks at others: more is done in the next turn, and nothing shows the border",
-        &["RECORDS_A_TURN"],
+        &["RECORDS_A_TURN", "RECEIVES_MAX"],
     ),
     (
         "more than the kernel's buffers hold at a time: only a peer that sends, or does not read, for as long as the test lasts reaches it",

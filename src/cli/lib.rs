@@ -48,6 +48,7 @@ use text_out::TextOut;
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    fsu_net::sys::map_large();
     ExitCode::from(program(args) as u8)
 }
 

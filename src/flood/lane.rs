@@ -16,6 +16,7 @@
 //! counts as a repetition if the server was prompt for a while: a server that answers later requests promptly has nothing older
 //! left. Otherwise it counts as late, and as doubtful.
 
+mod classes;
 mod find;
 mod flights;
 mod held;

@@ -12,7 +12,7 @@ pub(crate) mod udp;
 
 use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, SentControl, address, error_of};
 use super::outbox::Parcel;
-pub use memory::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, reserve};
+pub use memory::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, map_large, reserve};
 pub use ring::{BESIDE_BYTES, By, Done, Op, Pool, READ_BYTES, Ring, Unsent};
 use std::io;
 use std::mem;

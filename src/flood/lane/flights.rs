@@ -2,10 +2,11 @@
 //!
 //! Every step costs the same however many there are.
 
+use super::classes::Classes;
 use super::{ANSWERED_MIN, Flight, recycle};
 use fsu_net::sys::prefetch;
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
+use std::hash::Hasher;
 
 /// No flight.
 pub(super) const NONE: u32 = u32::MAX;
@@ -85,7 +86,7 @@ pub(super) struct Class {
     idle_since_ns: u64,
 }
 
-const UNKNOWN: Class = Class {
+pub(super) const UNKNOWN: Class = Class {
     oldest: NONE,
     oldest_open: NONE,
     newest: NONE,
@@ -124,7 +125,7 @@ pub(super) struct Flights {
     free: Vec<u32>,
     open: List,
     overdue: List,
-    classes: HashMap<u64, Class, BuildHasherDefault<Same>>,
+    classes: Classes,
     asked: Vec<Asked>,
     answered: VecDeque<Answered>,
     answered_max: usize,
@@ -140,7 +141,7 @@ impl Flights {
             free: Vec::new(),
             open: EMPTY,
             overdue: EMPTY,
-            classes: HashMap::default(),
+            classes: Classes::default(),
             asked: Vec::new(),
             answered: VecDeque::new(),
             answered_max,
@@ -160,15 +161,16 @@ impl Flights {
         prefetch(self.nodes.as_ptr().wrapping_add(self.open.oldest as usize), size_of::<Node>().div_ceil(64));
         prefetch(self.asked.as_ptr(), 1);
         prefetch(self.free.as_ptr(), 1);
-        let (old, _) = self.answered.as_slices();
+        let (old, new) = self.answered.as_slices();
+        let new = if new.is_empty() { old } else { new };
         prefetch(old.as_ptr(), 1);
-        // The table is behind its first entry; where that is costs as much to find out as it saves.
+        prefetch(new.as_ptr_range().end, 1);
     }
 
     /// Adds a request that leaves. It is marked as equal if others of its class are waiting or were answered within the time-out.
     #[inline]
     pub(super) fn push(&mut self, mut flight: Flight) {
-        let class = self.classes.entry(flight.class).or_insert(UNKNOWN);
+        let class = self.classes.entry(flight.class);
         let (now_ns, timeout_ns) = (flight.sent_ns, self.timeout_ns);
         if class.doubted > 0 && class.open == 0 && now_ns.saturating_sub(class.idle_since_ns) > timeout_ns {
             // Nothing came for a whole time-out: they are lost.
@@ -223,7 +225,7 @@ impl Flights {
     /// What is known of a class.
     #[inline]
     pub(super) fn class(&self, class: u64) -> Option<&Class> {
-        self.classes.get(&class)
+        self.classes.get(class)
     }
 
     /// How many are under way.
@@ -309,7 +311,7 @@ impl Flights {
         let (class, newer, now_ns) = (node.flight.class, node.class.newer, node.flight.sent_ns + self.timeout_ns);
         unlink(&mut self.nodes, &mut self.open, index);
         link(&mut self.nodes, &mut self.overdue, index);
-        let Some(class) = self.classes.get_mut(&class) else { return };
+        let Some(class) = self.classes.get_mut(class) else { return };
         class.open -= 1;
         class.overdue += 1;
         class.doubted += u32::from(is_doubted);
@@ -342,7 +344,7 @@ impl Flights {
         }
         let mut flight = std::mem::take(&mut self.nodes[index as usize].flight);
         self.free.push(index);
-        if let Some(class) = self.classes.get_mut(&flight.class) {
+        if let Some(class) = self.classes.get_mut(flight.class) {
             if is_overdue {
                 class.overdue -= 1;
                 class.doubted = class.doubted.min(class.overdue);
@@ -379,7 +381,7 @@ impl Flights {
     #[inline]
     pub(super) fn answer(&mut self, index: u32, now_ns: u64) -> Flight {
         let flight = self.take(index, now_ns);
-        let class = self.classes.entry(flight.class).or_insert(UNKNOWN);
+        let class = self.classes.entry(flight.class);
         class.answered += 1;
         class.answered_ns = now_ns;
         class.answered_sent_ns = class.answered_sent_ns.max(flight.sent_ns);
@@ -391,7 +393,7 @@ impl Flights {
             || (self.answered.len() > ANSWERED_MIN && self.answered.front().is_some_and(is_old))
         {
             let Some(oldest) = self.answered.pop_front() else { break };
-            if let Some(class) = self.classes.get_mut(&oldest.class) {
+            if let Some(class) = self.classes.get_mut(oldest.class) {
                 class.answered -= 1;
             }
             self.asked_of(oldest.request).answered -= 1;
@@ -409,8 +411,8 @@ impl Flights {
     /// Forgets what nothing is left of.
     #[inline]
     fn forget_class(&mut self, request: u32, class: u64) {
-        if self.classes.get(&class).is_some_and(|class| class.open + class.overdue + class.answered == 0) {
-            self.classes.remove(&class);
+        if self.classes.get(class).is_some_and(|class| class.open + class.overdue + class.answered == 0) {
+            self.classes.remove(class);
         }
         let is_gone = |asked: &Asked| asked.request == request && asked.waiting + asked.answered == 0;
         if let Some(at) = self.asked.iter().position(is_gone) {

@@ -66,6 +66,24 @@ unsafe impl<A: GlobalAlloc, const EXIT: i32> GlobalAlloc for Careful<A, EXIT> {
     }
 }
 
+/// Allocations from this size on are mappings of their own, so that freeing one gives its memory back and a new one takes none before it is
+/// written to. By itself glibc raises the limit to the largest that was freed.
+const MAPPED_BYTES_MIN: libc::c_int = 256 << 10;
+/// Free memory at the end of a heap that is kept.
+const KEPT_BYTES_MAX: libc::c_int = 1 << 20;
+
+/// Makes large allocations mappings of their own. At the start of the program.
+pub fn map_large() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: both take numbers, and no other thread runs yet. A refusal changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_BYTES_MAX);
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = (MAPPED_BYTES_MIN, KEPT_BYTES_MAX);
+}
+
 /// Takes the reserve, if there is memory for it. From then on memory is not low.
 pub fn reserve() {
     if RESERVE.load(Ordering::Acquire) != 0 {

@@ -315,3 +315,33 @@ pub fn source_to(peer: SocketAddr) -> Option<IpAddr> {
     socket.connect(peer).ok()?;
     Some(socket.local_addr().ok()?.ip())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_whole_bytes_max_longer_packets_have_the_kernels_header() {
+        // It takes CAP_NET_RAW.
+        let Ok(mut raw) = RawSender::open() else { return };
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let mut by = |peer: &str, len: usize| {
+            raw.clear();
+            let from = if peer.starts_with('[') { at("[::1]:9000") } else { at("127.0.0.1:9000") };
+            assert!(raw.push(from, at(peer), &vec![7; len]));
+            (raw.by, raw.bytes.len())
+        };
+        assert_eq!(by("127.0.0.1:9", 576 - 28), (By::Whole, 576));
+        assert_eq!(by("127.0.0.1:9", 577 - 28), (By::Four, 577 - 20));
+        assert_eq!(by("[::1]:9", 10), (By::Six, 18));
+        // Only those of one way leave together.
+        raw.clear();
+        let pushed = [10, 10, 1_000].map(|len| raw.push(at("127.0.0.1:9000"), at("127.0.0.1:9"), &vec![7; len]));
+        assert_eq!(pushed, [true, true, false]);
+        // A device that takes less: the kernel cuts.
+        raw.whole_bytes_max = 0;
+        raw.clear();
+        assert!(raw.push(at("127.0.0.1:9000"), at("127.0.0.1:9"), &[7; 10]));
+        assert_eq!(raw.by, By::Four);
+    }
+}

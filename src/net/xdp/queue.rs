@@ -16,7 +16,7 @@ pub const FRAMES_A_LOOK: u32 = 128;
 /// Frames to queue before waking the kernel: what one call sends by default.
 const FRAMES_A_WAKE: u32 = 32;
 /// The same where the kernel sends [`SEND_BUDGET_ASKED`] per call. A virtual device holds 256 frames, and drops more.
-const FRAMES_A_LONG_WAKE: u32 = 128;
+const FRAMES_A_LONG_WAKE: u32 = 64;
 /// Requested number of frames that the kernel sends per call ([`SEND_BUDGET`]).
 const SEND_BUDGET_ASKED: u32 = 256;
 /// The option `XDP_MAX_TX_SKB_BUDGET` (Linux 6.17).
