@@ -93,7 +93,7 @@ impl Progress {
             // The same, with what most connections have: nothing waits. More brings no more credit.
             let new = len.min(CREDIT_MAX as usize) as u32;
             self.credit = (self.credit + new * CREDIT_PER_BYTE).min(CREDIT_MAX);
-            self.patience = Patience::Wait;
+            (self.patience, self.ended) = (Patience::Wait, false);
             return;
         }
         let searched = self.begin(len);
