@@ -127,6 +127,33 @@ fn on_a_stream_at_every_split() {
     }
 }
 
+#[test]
+fn in_an_envelope() {
+    let mut template = template();
+    // The C0 of SLIP; the frames keep their own start.
+    template["protocol"]["envelope"] =
+        json!({"start": "C0", "end": "C0", "escape": {"C0": "DBDC", "DB": "DBDD", "68": "DBDE"}});
+    let files = [("default.json".to_owned(), rules())];
+    let setup = Setup { template: &template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
+    let slip = |frame: &str| {
+        // In an envelope no field is the frame's start: the checksum covers the first one too.
+        let escaped = frame.replace(' ', "").replace("68", "DBDE").replace("140564", "140566");
+        format!("C0{escaped}C0")
+    };
+    for (request, answers) in ANSWERS {
+        let wire = bytes(&slip(request));
+        let right: Vec<String> = answers.iter().map(|answer| slip(answer)).collect();
+        let got =
+            Product::over("datagram", &setup).unwrap_or_else(|told| panic!("{told}")).datagram_from(1, &wire, now());
+        assert_eq!(got.iter().map(|(_, bytes)| hex(bytes)).collect::<Vec<_>>(), right, "{request}");
+        for split in 0..=wire.len() {
+            let mut product = Product::over("tcp", &setup).unwrap_or_else(|told| panic!("{told}"));
+            let got = product.stream(&[&wire[..split], &wire[split..]], now());
+            assert_eq!(got.iter().map(|bytes| hex(bytes)).collect::<Vec<_>>(), right, "{request} {split}");
+        }
+    }
+}
+
 /// The through data of a datagram of the B interface.
 fn through(datagram: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
@@ -243,7 +270,7 @@ fn what_layouts_may_not_say() {
     );
     check(
         |template, _| template["frames"]["U"]["encoding"] = json!("ascii_hex"),
-        "`encoding` of a layout differs from that of `protocol` (all layouts travel the same way)",
+        "`encoding` in a layout of `frames` (that of `protocol` is for all layouts)",
     );
     check(
         |template, _| template["frames"]["protocol"] = template["frames"]["U"].clone(),

@@ -8,13 +8,13 @@ pub mod burst;
 pub mod echo;
 
 use crate::expect::echo::{Echo, Takes};
-use fsu_core::client::layouts::{Reply, replies_of};
+use fsu_core::client::layouts::{Reply, as_it_is, replies_of};
 use fsu_core::predict::{Form, Origin, Telltale, forms_to};
 use fsu_plan::model::field::Offset;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::Payload;
 use fsu_plan::model::rule::Rule;
-use fsu_plan::model::template::Template;
+use fsu_plan::model::template::{Encoding, Template};
 use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
 use std::sync::Arc;
@@ -129,8 +129,8 @@ pub struct Expect {
     is_open: bool,
     /// Other layouts that replies have.
     others: Box<[Arc<Template>]>,
-    /// Replies of bytes as they are.
-    plain: Box<[Box<[u8]>]>,
+    /// Replies of bytes as they are: on the wire, and the bytes.
+    plain: Box<[(Vec<u8>, Vec<u8>)]>,
 }
 
 impl Expect {
@@ -140,20 +140,21 @@ impl Expect {
         let mut shapes: Vec<Shape> = Vec::new();
         let mut entries: Vec<Box<[usize]>> = Vec::new();
         let mut is_open = false;
-        let (mut others, mut plain): (Vec<Arc<Template>>, Vec<Box<[u8]>>) = (Vec::new(), Vec::new());
+        let (mut others, mut plain): (Vec<Arc<Template>>, Vec<(Vec<u8>, Vec<u8>)>) = (Vec::new(), Vec::new());
         for Reply { template: of, reply } in rules.into_iter().flat_map(|rule| replies_of(device, rule)) {
             let known = forms_to(of, reply, request);
             is_open |= known.is_none();
             let is_plain = matches!(reply.payload, Payload::Raw);
             if is_plain {
-                plain.push(reply.frame.to_vec().into());
+                plain.push(as_it_is(template, &reply.frame.to_vec()));
             } else if !std::ptr::eq(&**of, template) && !others.iter().any(|other| Arc::ptr_eq(other, of)) {
                 others.push(Arc::clone(of));
             }
             let numbers = known.unwrap_or_default().into_iter().map(|form| {
                 let len = form.frame.len();
-                let shape =
-                    Shape { wire_len: if is_plain { len } else { of.sent_len(len) }, ..shape(of, form, request.len()) };
+                let plain_len = plain.last().filter(|_| is_plain).map(|(wire, _)| wire.len());
+                let wire_len = plain_len.unwrap_or_else(|| of.sent_len(len));
+                let shape = Shape { wire_len, ..shape(of, form, request.len()) };
                 shapes.iter().position(|there| *there == shape).unwrap_or_else(|| {
                     shapes.push(shape);
                     shapes.len() - 1
@@ -265,12 +266,16 @@ impl Expect {
     /// Is it a frame of another layout that a reply has, or a reply of bytes as they are?
     #[cold]
     fn is_other(&self, wire: &[u8], scratch: &mut Vec<u8>) -> bool {
-        if self.plain.iter().any(|plain| **plain == *wire) {
-            scratch.clear();
-            scratch.extend_from_slice(wire);
+        if let Some((_, plain)) = self.plain.iter().find(|(plain, _)| **plain == *wire) {
+            scratch.clone_from(plain);
             return true;
         }
-        self.others.iter().any(|other| whole(other, wire, scratch).is_ok())
+        let Some(other) = self.others.iter().find(|other| whole(other, wire, scratch).is_ok()) else { return false };
+        if other.encoding == Encoding::Binary {
+            scratch.clear();
+            scratch.extend_from_slice(wire);
+        }
+        true
     }
 
     /// Is a raw frame that was read right for a raw request?

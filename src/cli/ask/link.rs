@@ -1,6 +1,6 @@
 //! What carries frames to an FSU and back.
 
-use fsu_core::client::layouts::{Others, Reply, is_whole, replies_of};
+use fsu_core::client::layouts::{Others, Reply, as_it_is, is_whole, replies_of};
 use fsu_plan::model::field::FRAME_BYTES_MAX;
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::message::Transport;
@@ -215,7 +215,7 @@ fn sizes(device: &Device, command: usize) -> Vec<usize> {
     let template = &device.template;
     let rules = device.rules.get(command).into_iter().flatten();
     let size = |reply: Reply<'_>| match reply.reply.payload {
-        Payload::Raw => reply.reply.frame.len(),
+        Payload::Raw => as_it_is(reply.template, &reply.reply.frame.to_vec()).0.len(),
         _ => reply.template.sent_len(reply.reply.frame.len()),
     };
     let replies = rules.flat_map(|rule| replies_of(device, rule)).map(size);

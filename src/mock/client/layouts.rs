@@ -7,6 +7,7 @@ use fsu_plan::model::rule::{FrameOf, Rule};
 use fsu_plan::model::template::{Command, Template};
 use fsu_plan::model::walk::Walk;
 use fsu_plan::wire::checksum::write_number;
+use fsu_plan::wire::coding;
 use fsu_plan::wire::inner::{self, encode_wire};
 use fsu_plan::wire::walk;
 use std::sync::Arc;
@@ -29,6 +30,13 @@ pub fn replies_of<'d>(device: &'d Device, rule: &'d Rule) -> impl Iterator<Item 
     })
 }
 
+/// Bytes that a reply is as they are: on the wire, where an envelope may be around them, and the bytes.
+pub fn as_it_is(template: &Template, plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let mut wire = Vec::new();
+    coding::send_as_it_is(template, plain, &mut wire);
+    (wire, plain.to_vec())
+}
+
 /// Whether the bytes are a whole frame of this layout, with right lengths and checksum.
 pub fn is_whole(template: &Template, wire: &[u8], raw: &mut Vec<u8>) -> bool {
     inner::parse(template, wire, raw)
@@ -39,7 +47,8 @@ pub fn is_whole(template: &Template, wire: &[u8], raw: &mut Vec<u8>) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct Others<'d> {
     layouts: Vec<&'d Template>,
-    plain: Vec<Vec<u8>>,
+    /// Bytes as they are: on the wire, and the bytes.
+    plain: Vec<(Vec<u8>, Vec<u8>)>,
     walks: Vec<(&'d Template, &'d Walk)>,
 }
 
@@ -60,7 +69,7 @@ impl<'d> Others<'d> {
         }
         for Reply { template, reply } in rules().flat_map(|rule| replies_of(device, rule)) {
             if matches!(reply.payload, Payload::Raw) {
-                others.plain.push(reply.frame.to_vec());
+                others.plain.push(as_it_is(template, &reply.frame.to_vec()));
             } else if !Arc::ptr_eq(template, &device.template)
                 && !others.layouts.iter().any(|known| std::ptr::eq(*known, &**template))
             {
@@ -72,8 +81,9 @@ impl<'d> Others<'d> {
 
     /// Reads a reply: the raw frame, or the bytes as they are. `None`: it is none of these.
     pub fn read<'w>(&self, wire: &'w [u8], scratch: &'w mut Vec<u8>) -> Option<&'w [u8]> {
-        if self.plain.iter().any(|plain| **plain == *wire) {
-            return Some(wire);
+        if let Some((_, plain)) = self.plain.iter().find(|(plain, _)| **plain == *wire) {
+            scratch.clone_from(plain);
+            return Some(scratch);
         }
         // A layout without length and end takes any bytes: some entry has to have their size.
         let mut fits = |template: &Template| {

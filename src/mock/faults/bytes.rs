@@ -30,17 +30,17 @@ pub(crate) fn one_of(
     raw: &mut [u8],
     wire: &mut Vec<u8>,
 ) {
-    if is_plain { plain(drawn, alone, raw, wire) } else { inner(template, drawn, alone, raw, wire) }
+    if is_plain { plain(template, drawn, alone, raw, wire) } else { inner(template, drawn, alone, raw, wire) }
 }
 
 /// Bytes as they are have no key, no checksum and no encoding.
-fn plain(drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
+fn plain(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
     let corrupt = alone && drawn.made.has(FaultKind::Corrupt) && !drawn.made.has(FaultKind::Garbage);
     if corrupt && flip(raw, drawn.how(FaultKind::Corrupt)) {
         drawn.done.add(FaultKind::Corrupt);
     }
     wire.clear();
-    wire.extend_from_slice(raw);
+    coding::send_as_it_is(template, raw, wire);
 }
 
 /// Changes the raw frame. Whether the checksums of its blocks are to be wrong as well.

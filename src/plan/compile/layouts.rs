@@ -48,16 +48,19 @@ pub(super) fn layouts(diags: &mut Diags, raw: &At<RawTemplate>, path: &Path) -> 
 
 /// How bytes travel is the same in all layouts: a layout has what `protocol` says.
 fn inherit(diags: &mut Diags, own: &RawProtocol, protocol: Option<&At<RawProtocol>>) -> RawProtocol {
-    let theirs = protocol.and_then(|protocol| protocol.encoding.clone());
-    if let Some(encoding) =
-        own.encoding.as_ref().filter(|own| theirs.as_ref().is_none_or(|theirs| theirs.value != own.value))
-    {
-        diags.error(
-            encoding.pos,
-            "`encoding` of a layout differs from that of `protocol` (all layouts travel the same way)",
-        );
+    let given = [
+        ("encoding", own.encoding.as_ref().map(|at| at.pos)),
+        ("envelope", own.envelope.as_ref().map(|at| at.pos)),
+        ("data_transform", own.data_transform.as_ref().map(|at| at.pos)),
+    ];
+    for (key, pos) in given {
+        if let Some(pos) = pos {
+            diags.error(pos, format!("`{key}` in a layout of `frames` (that of `protocol` is for all layouts)"));
+        }
     }
-    RawProtocol { encoding: theirs, ..own.clone() }
+    let Some(protocol) = protocol else { return own.clone() };
+    let (encoding, envelope) = (protocol.encoding.clone(), protocol.envelope.clone());
+    RawProtocol { encoding, envelope, data_transform: protocol.data_transform.clone(), ..own.clone() }
 }
 
 fn check_name(diags: &mut Diags, name: &At<String>) -> bool {

@@ -36,7 +36,9 @@ pub struct RefusalSpec {
 pub struct AskedIn<'a> {
     /// The request's frame.
     pub template: &'a Template,
-    /// Of the reply's layout: the values of the header's fields, then of the tail's.
+    /// Of the request's layout: the values of the header's fields, then of the tail's.
+    pub asked: &'a [Option<At<Json>>],
+    /// Of the reply's layout.
     pub values: &'a [Option<At<Json>>],
 }
 
@@ -334,12 +336,19 @@ fn layout_field(diags: &mut Diags, sources: &Sources<'_>, asked: &AskedIn<'_>, f
     let template = sources.template;
     let to = field.at.in_frame(draft.frame.len());
     let is_like = |like: &&Field| like.name == field.name && like.slot.len == field.slot.len && is_set(like);
-    if let Some(like) = asked.template.left.iter().chain(&asked.template.tail).find(is_like) {
-        copy_field(like, &field.slot, to, draft);
-        return;
-    }
     let number = template.left.iter().chain(&template.tail).position(|own| own.at == field.at);
-    if let Some(value) = number.and_then(|number| asked.values.get(number)).and_then(Option::as_ref) {
+    let own = number.and_then(|number| asked.values.get(number)).and_then(Option::as_ref);
+    let like = asked.template.left.iter().chain(&asked.template.tail).enumerate().find(|(_, like)| is_like(like));
+    if let Some((number, like)) = like {
+        let theirs = asked.asked.get(number).and_then(Option::as_ref);
+        // What the two layouts have different constants for is no value of the request.
+        let differ = own.zip(theirs).is_some_and(|(own, theirs)| own.value != theirs.value);
+        if !differ {
+            copy_field(like, &field.slot, to, draft);
+            return;
+        }
+    }
+    if let Some(value) = own {
         put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
     }
 }

@@ -166,7 +166,11 @@ fn one(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, raw: &At<RawReply>) 
         key: &key,
         walk: drafted.walk.as_ref(),
         asked: asked.commands[scope.number].request_walk(),
-        asked_in: (layout != own).then_some(AskedIn { template: asked, values: &draft.around }),
+        asked_in: (layout != own).then_some(AskedIn {
+            template: asked,
+            asked: &scope.key.draft.around,
+            values: &draft.around,
+        }),
         bases: &draft.bases,
         pos: raw.pos,
     };

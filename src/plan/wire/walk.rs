@@ -168,19 +168,19 @@ pub fn locate(walk: &Walk, raw: &[u8], path: &Path) -> Option<Found> {
 }
 
 /// Nodes whose places [`Places`] keeps.
-pub const PLACES_MAX: usize = 16;
+const NOTED: usize = 16;
 
 /// Where the first elements of a frame are that are in no list and no choice. Made by one walk, for several look-ups.
 #[derive(Clone, Copy, Debug)]
 pub struct Places {
     /// By node: first byte, behind the last byte.
-    at: [(u32, u32); PLACES_MAX],
+    at: [(u32, u32); NOTED],
 }
 
 impl Places {
     /// Of a whole raw frame that fits its program.
     pub fn new(walk: &Walk, raw: &[u8]) -> Self {
-        let mut at = [(u32::MAX, 0); PLACES_MAX];
+        let mut at = [(u32::MAX, 0); NOTED];
         let watch = |event: Event, items: &Items| {
             let (Event::Field { node, from, to } | Event::End { node, from, to, .. }) = event else {
                 return ControlFlow::Continue(());
