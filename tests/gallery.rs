@@ -12,6 +12,7 @@ use fsu_plan::model::fleet::Language;
 use fsu_plan::texts::Texts;
 use gallery::{Exchange, Frames, Talk, frames, hex, json, names, root};
 use serde_json::Value;
+use std::path::Path;
 
 /// Calls `each` with every protocol of the gallery.
 fn each(mut each: impl FnMut(&str, &Frames)) {
@@ -117,10 +118,21 @@ fn all_frames_in_one_piece_are_answered() {
     });
 }
 
+/// A fleet of one protocol: each explanation reads all of its configuration.
+fn alone(name: &str) -> tempfile::TempDir {
+    let mut main = json(&root().join("sys_config.json"));
+    let fsus = main["fsu_list"].as_array_mut().unwrap();
+    fsus.retain(|fsu| fsu["fsuname"] == name);
+    fsus[0]["config_dir"] = root().join(name).to_str().unwrap().into();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("sys_config.json"), main.to_string()).unwrap();
+    dir
+}
+
 /// What `explain --json` says.
-fn explained(name: &str, frame: &[u8], more: &[&str]) -> Value {
-    let (config, frame) = (root().to_str().unwrap().to_owned(), hex::encode_upper(frame));
-    let words = ["fsu-mock", "explain", "--json", "--config", &config, "--fsu", name].into_iter();
+fn explained(name: &str, config: &Path, frame: &[u8], more: &[&str]) -> Value {
+    let (config, frame) = (config.to_str().unwrap(), hex::encode_upper(frame));
+    let words = ["fsu-mock", "explain", "--json", "--config", config, "--fsu", name].into_iter();
     let cli = Cli::try_parse_from(words.chain(more.iter().copied()).chain([&*frame])).unwrap();
     let Command::Explain(args) = cli.command else { panic!("{cli:?}") };
     let mut out = Vec::new();
@@ -163,8 +175,9 @@ fn check_explained(name: &str, what: &str, frame: &[u8], told: &Value) {
 #[test]
 fn explain_knows_every_byte() {
     each(|name, frames| {
+        let fleet = alone(name);
         for one in &frames.exchanges {
-            let told = explained(name, &one.request, &[]);
+            let told = explained(name, fleet.path(), &one.request, &[]);
             let item = &told["items"][0];
             // A request that is wrong on purpose is refused, with a reason.
             let is_right = item["faults"].as_array().is_none_or(Vec::is_empty);
@@ -172,7 +185,7 @@ fn explain_knows_every_byte() {
                 check_explained(name, &one.name, &one.request, &told);
             }
             for reply in &one.replies {
-                check_explained(name, &one.name, reply, &explained(name, reply, &["--as", "reply"]));
+                check_explained(name, &one.name, reply, &explained(name, fleet.path(), reply, &["--as", "reply"]));
             }
         }
     });

@@ -54,9 +54,7 @@ impl Emitter<'_> {
             (Want::Text, _) | (_, Notation::Text | Notation::Time) => (Op::FieldText(number), ValueKind::Text),
             // Bits and bytes of changed bytes have no meaning.
             (_, Notation::Bits) if is_changed => (Op::FieldText(number), ValueKind::Any),
-            (_, Notation::Digits) if is_changed_hex => {
-                (Op::FieldText(number), ValueKind::Any)
-            }
+            (_, Notation::Digits) if is_changed_hex => (Op::FieldText(number), ValueKind::Any),
             (_, Notation::Digits) if is_hex => (Op::FieldBytes(number), ValueKind::Bytes),
             // More hex digits than a number has are no decimal ones.
             (_, Notation::Digits) if is_digits => {
