@@ -36,9 +36,9 @@ pub fn check(args: &CheckArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, 
     }
 }
 
-/// `12 FSUs, 30 devices, 7 templates`; a device behind several FSUs counts for each, a template once.
+/// `12 FSUs, 30 devices, 7 templates`; a device behind several FSUs counts for each, a template once, its other layouts not.
 fn contents(fleet: &Fleet) -> String {
-    let devices = || fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter());
+    let devices = || fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter()).filter(|device| device.is_own());
     let templates: HashSet<_> = devices().map(|device| Arc::as_ptr(&device.template)).collect();
     let parts = [(fleet.fsus.len(), "FSU"), (devices().count(), "device"), (templates.len(), "template")];
     parts.map(|(n, noun)| count(n, noun)).join(", ")
