@@ -257,6 +257,34 @@ fn a_card_store() {
     assert_eq!(talk.counted(), (0, 1));
 }
 
+#[test]
+fn a_counter_begins_again() {
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true,
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [{"name": "start", "length": 1, "value": "7E"}, field("cmd", "hex", 1)],
+        "data_frame": [
+            {"data_frame_type": "01", "req_data_list": [], "resp_data_list": [field("n", "uint", 1), field("m", "uint", 1)]},
+            {"data_frame_type": "02", "req_data_list": [], "resp_data_list": [field("n", "uint", 1)]},
+            {"data_frame_type": "03", "req_data_list": [], "resp_data_list": []}
+        ]
+    }});
+    let device = json!({"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "t.json"});
+    let rules = json!({
+        "01": {"data": {"n": "${count(n)}$", "m": "${count(m, 7) * 2}$"}},
+        "02": {"set": {"count(n)": null}, "data": {"n": "${count(n)}$"}},
+        "03": {"set": {"count( m )": null}}
+    });
+    let mut talk = Talk::new(&files(template, json!([device]), rules));
+    talk.check("7E 01", "7E 01 00 0E");
+    talk.check("7E 01", "7E 01 01 10");
+    talk.check("7E 02", "7E 02 00");
+    talk.check("7E 01", "7E 01 01 12");
+    talk.check("7E 03", "7E 03");
+    talk.check("7E 01", "7E 01 02 0E");
+    assert_eq!(talk.counted(), (0, 0));
+}
+
 /// `7E cmd a(uint 2) b(hex 1) 0D`, answered by fields of several types.
 fn typed(rule: Value) -> Vec<(&'static str, Value)> {
     let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {

@@ -356,6 +356,10 @@ impl<'a> Names<'a> {
                 format!("{}[{}] is taken out", keyed(*register), key.source)
             }
             Effect::Clear(register) => format!("{}[] is taken out", keyed(*register)),
+            Effect::Restart(number) => {
+                let counter = self.device.keeps.counters.get(usize::from(*number));
+                format!("count({}) begins again", counter.map_or("?", |name| name))
+            }
             Effect::Store(store) => {
                 let at = &store.at.source;
                 let place = match &store.bits {

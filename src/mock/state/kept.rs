@@ -79,6 +79,13 @@ impl DeviceKept {
         value.rem_euclid(many) as i64
     }
 
+    /// A counter begins again.
+    pub fn restart(&mut self, number: u16) {
+        if let Some(count) = self.live.as_mut().and_then(|live| live.counts.get_mut(usize::from(number))) {
+            *count = 0;
+        }
+    }
+
     /// Takes over what the new plan has too: areas of the same size, keyed registers and counters, by name.
     pub fn carry(&mut self, old: &Self) {
         let Some(before) = &old.live else { return };
@@ -260,5 +267,7 @@ mod tests {
         kept.make(|_, _| ());
         let drawn: Vec<i64> = (0..5).map(|_| kept.count(0, 254, 256)).collect();
         assert_eq!(drawn, [254, 255, 0, 1, 2]);
+        kept.restart(0);
+        assert_eq!([kept.count(0, 254, 256), kept.count(0, 254, 256)], [254, 255]);
     }
 }

@@ -3,7 +3,7 @@
 use super::calc;
 use super::expr::{self, ExprError, Scope};
 use super::kept::Kept;
-use super::registers::{keyed_name, set_text};
+use super::registers::{counter_name, keyed_name, set_text};
 use super::scope::{CommandScope, fields_of, is_comment};
 use crate::config::at::{At, Json};
 use crate::config::de::shown;
@@ -50,9 +50,10 @@ pub(super) fn effects(diags: &mut Diags, raw: &At<RawRule>, scope: &CommandScope
         if is_comment(&name.value) {
             continue;
         }
-        let effect = match keyed_name(&name.value) {
-            Some(register) => entry(diags, (name, register), value, scope),
-            None => set(diags, name, value, scope).map(Effect::Set),
+        let effect = match (counter_name(&name.value), keyed_name(&name.value)) {
+            (Some(counter), _) => restart(diags, (name, counter), value, scope),
+            (None, Some(register)) => entry(diags, (name, register), value, scope),
+            (None, None) => set(diags, name, value, scope).map(Effect::Set),
         };
         let Some(effect) = effect else { continue };
         let of_calc = |part: &Part| matches!(part, Part::Calc(_));
@@ -100,6 +101,24 @@ fn set(
     let value = value(diags, given, scope)?;
     diags.charge(name.pos, size_of::<SetRegister>() + expr::memory(&value), "a register that is set");
     Some(SetRegister { register, value })
+}
+
+/// `count(name)`
+fn restart(
+    diags: &mut Diags,
+    (name, counter): (&At<String>, &str),
+    given: &At<Json>,
+    scope: &CommandScope<'_, '_, '_>,
+) -> Option<Effect> {
+    if given.value != Json::Null {
+        diags.error(given.pos, "a counter only begins again (null: its next value is its first one)");
+        return None;
+    }
+    diags.charge(name.pos, size_of::<Effect>(), "a counter that begins again");
+    let kept = &scope.registers.kept;
+    let counter = kept.counter(counter);
+    kept.restarted(counter, name.pos);
+    Some(Effect::Restart(counter))
 }
 
 /// `name[key]`

@@ -1,5 +1,6 @@
 //! What a device remembers, by name, while its rules are compiled.
 
+use crate::config::at::Pos;
 use crate::model::kept::{Area, ENTRIES_DEFAULT, Keeps, Keyed};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -44,6 +45,10 @@ pub struct Kept {
     /// The keyed registers that rules set.
     keyed: RefCell<Vec<KeyedDraft>>,
     counters: RefCell<Vec<String>>,
+    /// The counters that some value counts, by number.
+    counted: RefCell<BTreeSet<u16>>,
+    /// Where rules let a counter begin again.
+    restarts: RefCell<Vec<(u16, Pos)>>,
     params_read: RefCell<BTreeSet<u32>>,
     paths: Cell<u32>,
 }
@@ -102,6 +107,26 @@ impl Kept {
     /// Whether all values of a keyed register are hex digits.
     pub fn keyed_is_bytes(&self, register: u16) -> bool {
         self.keyed.borrow().get(usize::from(register)).is_some_and(|keyed| keyed.is_bytes)
+    }
+
+    /// The number of a counter, which counts.
+    pub fn count(&self, name: &str) -> u16 {
+        let number = self.counter(name);
+        self.counted.borrow_mut().insert(number);
+        number
+    }
+
+    /// A rule lets a counter begin again.
+    pub fn restarted(&self, number: u16, at: Pos) {
+        self.restarts.borrow_mut().push((number, at));
+    }
+
+    /// Where rules name a counter that no value counts with, and its name.
+    pub fn idle_restarts(&self) -> Vec<(Pos, String)> {
+        let (counted, counters) = (self.counted.borrow(), self.counters.borrow());
+        let restarts = self.restarts.borrow();
+        let idle = restarts.iter().filter(|(number, _)| !counted.contains(number));
+        idle.map(|(number, at)| (*at, counters[usize::from(*number)].clone())).collect()
     }
 
     /// The number of a counter.

@@ -35,6 +35,9 @@ pub(super) fn registers<'a>(
                 if is_comment(&name.value) {
                     continue;
                 }
+                if counter_name(&name.value).is_some() {
+                    continue;
+                }
                 if let Some(keyed) = keyed_name(&name.value) {
                     entries.push((registers.kept.declare(keyed), keys.len(), numbers.clone(), value));
                     continue;
@@ -100,6 +103,12 @@ fn keyed(diags: &mut Diags, of: &[Key<'_, '_>], entries: &[KeyedSet<'_>], regist
     for (register, is_bytes) in bytes {
         registers.kept.set_bytes(register, is_bytes);
     }
+}
+
+/// The name in `count(name)`.
+pub(super) fn counter_name(name: &str) -> Option<&str> {
+    let counter = name.trim().strip_prefix("count")?.trim_start().strip_prefix('(')?.strip_suffix(')')?.trim();
+    (!counter.is_empty() && !counter.contains([',', '(', ')'])).then_some(counter)
 }
 
 /// The name in `name[key]`.

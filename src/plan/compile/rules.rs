@@ -79,6 +79,9 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, kept: Kept, limited: &mut Vec<
         compiler.file(diags, file, limited);
     }
     let Compiler { cycles, named, mut rules, .. } = compiler;
+    for (at, name) in registers.kept.idle_restarts() {
+        diags.warn(at, format!("nothing counts with `{name}` here (a value with `${{count({name})}}$`)"));
+    }
     for list in rules.iter_mut().flatten() {
         // Rules of later files behind an unconditional one are never reached.
         if let Some(end) = list.iter().position(|rule| rule.when.is_empty() && !rule.asks_more) {

@@ -501,7 +501,7 @@ pub struct RawRule {
     /// The frames that answer one request, in order; in place of `data` and `cycle`.
     pub replies: Option<At<Vec<At<RawReply>>>>,
     /// Register -> value, stored per device and read with `${reg(name)}$`. `name[key]`: an entry of a keyed register; null takes
-    /// it out, and `name[]` all.
+    /// it out, and `name[]` all. `count(name)` and null: the counter begins again.
     pub set: Option<Map<At<Json>>>,
     /// Bytes that are written into a memory area; one, or several in order.
     pub store: Option<OneOrMany<At<RawStore>>>,

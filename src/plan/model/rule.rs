@@ -101,6 +101,8 @@ pub enum Effect {
     },
     /// Takes all entries of a keyed register out.
     Clear(u16),
+    /// A counter begins again: its next value is its first one. The number of the counter.
+    Restart(u16),
     /// Writes into a memory area.
     Store(Box<Store>),
 }

@@ -139,7 +139,7 @@ impl Emitter<'_> {
                 } else {
                     self.push(Op::Int(0), 0, 1);
                 }
-                let number = kept.counter(name);
+                let number = kept.count(name);
                 self.push(Op::Count(number, 0), 1, 1);
                 Ok(ValueKind::Whole)
             }
