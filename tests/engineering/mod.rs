@@ -181,6 +181,17 @@ fn names_of_values() {
     wrong(json!({"00": "open", "01": "open"}), "a second value named `open`");
     wrong(json!({"00": "bb"}), "the name `bb` also reads as a value of this field (another name)");
     wrong(json!({"00": ""}), "a value without a name");
+    let many = |count: u32| {
+        (0..count).map(|n| (n.to_string(), json!(format!("n{n}")))).collect::<serde_json::Map<String, Value>>()
+    };
+    let of = |count: u32| plain(json!([]), json!([field("a", "uint", 2, json!({"enum": many(count)}))]));
+    errors(&of(1_024), &json!({"01": {}}), &[]);
+    errors(&of(1_025), &json!({"01": {}}), &["1025 names (at most 1024)"]);
+    errors(
+        &plain(json!([]), json!([field("a", "hex", 1, json!({"unit": "V"}))])),
+        &json!({"01": {}}),
+        &["`unit` at a hex field (numbers, epoch and length have one)"],
+    );
     let told = json!({"01": data("opened")});
     errors(
         &plain(json!([]), json!([door("b")])),

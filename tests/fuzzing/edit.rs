@@ -27,7 +27,7 @@ static VALUES: LazyLock<Vec<Value>> = LazyLock::new(|| {
     );
     out.extend([i64::MIN, i64::MAX, 1 << 32, 100_000_000].map(|n| json!(n)));
     out.extend([json!(u64::MAX), json!(0.5), json!(1e300), json!(-0.0)]);
-    let words = "00 FF FFFF FFFFFFFFFFFFFFFF 0x1 7E 0D hex int int_be int_le uint bcd bit str ascii length f32 f64 big little \
+    let words = "00 FF FFFF FFFFFFFFFFFFFFFF 0x1 7E 0D hex int int_be int_le uint bcd dec hexdigits sbcd epoch cp56time2a gbk ms bit str ascii length f32 f64 big little \
         binary ascii_hex bytes chars raw wire none ones twos lchksum left right sum xor sum_xor crc16 crc:CRC-8/SMBUS \
         crc:CRC-32/BZIP2 crc:CRC-64/ECMA-182 start end checksum check data_frame {pdu_left}_length {pdu_left}.{start} \
         {{data_frame_length}} #{data_frame_type}# #{start}# ${seq()}$ ${fsuid()}$ ${rand(1,9)}$ ${rand(9,1)}$ ${choice(a,b)}$ \
@@ -48,6 +48,12 @@ const KEYS: &[&str] = &[
     "of",
     "add",
     "unit",
+    "scale",
+    "offset",
+    "enum",
+    "charset",
+    "pad",
+    "offset_h",
     "check",
     "endian",
     "transfer",

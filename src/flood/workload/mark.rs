@@ -217,9 +217,10 @@ fn values_after(slot: &Slot, first: u8) -> Box<dyn Iterator<Item = u8>> {
         }
         Kind::Dec if first.is_ascii_digit() => Box::new(b'0'..=b'9'),
         Kind::HexDigits { .. } if first.is_ascii_hexdigit() => Box::new((b'0'..=b'9').chain(b'A'..=b'F')),
-        Kind::Dec | Kind::HexDigits { .. } | Kind::Sbcd | Kind::Cp56 | Kind::Coded(_) => Box::new(std::iter::empty()),
         Kind::Str => Box::new((b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z')),
-        Kind::Length => Box::new(std::iter::empty()),
+        Kind::Dec | Kind::HexDigits { .. } | Kind::Sbcd | Kind::Cp56 | Kind::Coded(_) | Kind::Length => {
+            Box::new(std::iter::empty())
+        }
         _ => Box::new((1..=255).map(move |more| first.wrapping_add(more))),
     }
 }

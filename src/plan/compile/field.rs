@@ -322,6 +322,14 @@ fn length_only(diags: &mut Diags, raw: &At<RawField>, kind: &Kind) {
     ];
     for (key, pos) in given {
         if let Some(pos) = pos {
+            let is_word = raw.unit.as_ref().is_some_and(|unit| Unit::from_name(&unit.value).is_some());
+            if key == "unit" && !is_length && !is_word {
+                diags.error(
+                    pos,
+                    format!("`unit` at a {} field (numbers, epoch and length have one)", kind.word().name()),
+                );
+                continue;
+            }
             diags.error(pos, format!("`{key}` {needs}"));
         }
     }
@@ -469,17 +477,15 @@ fn hex_number(diags: &mut Diags, number: &serde_json::Number, pos: Pos) -> Optio
 
 fn notation(slot: &Slot) -> &'static str {
     match slot.kind.plain() {
-        Kind::Shown(_) => "a number",
         Kind::Hex => "hex digits in quotes",
         Kind::Int | Kind::Uint | Kind::Length | Kind::Sbcd => "a whole number",
         Kind::Epoch(_) | Kind::Cp56 => "a time such as 2026-01-12T17:30:03",
-        Kind::Coded(_) => "text",
         Kind::Bcd | Kind::Dec => "decimal digits",
         Kind::HexDigits { .. } => "a whole number, or hex digits in quotes",
         Kind::Bit(ranges) if ranges.is_empty() => "a list of zeros and ones",
         Kind::Bit(_) => "an object of named bits, or a list of zeros and ones",
-        Kind::Str => "text",
-        Kind::F32 | Kind::F64 => "a number",
+        Kind::Str | Kind::Coded(_) => "text",
+        Kind::F32 | Kind::F64 | Kind::Shown(_) => "a number",
         Kind::Changed(changed) => notation(&plain(slot, changed)),
     }
 }
@@ -510,10 +516,10 @@ pub fn holds_number(slot: &Slot) -> Result<(), NoNumber> {
         Kind::Shown(_) => "a number with a scale",
         Kind::Sbcd => "a signed number",
         Kind::Epoch(_) | Kind::Cp56 => "a time",
-        Kind::Coded(_) => "text",
-        Kind::Hex | Kind::Int | Kind::Uint | Kind::Length | Kind::Bcd => return Ok(()),
-        Kind::Dec | Kind::HexDigits { .. } => return Ok(()),
-        Kind::Str => "text",
+        Kind::Hex | Kind::Int | Kind::Uint | Kind::Length | Kind::Bcd | Kind::Dec | Kind::HexDigits { .. } => {
+            return Ok(());
+        }
+        Kind::Str | Kind::Coded(_) => "text",
         Kind::Bit(_) => "bits",
         Kind::F32 | Kind::F64 => "a float",
         Kind::Changed(_) => "changed by `transform`",

@@ -152,6 +152,13 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Fit
 
 /// Of a character set other than UTF-8 the size shows when the text is encoded; where that is open, its bound counts.
 fn fits_text(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
+    // In the same character set a text has its own size.
+    let same = |asked: &Slot| asked.kind.is_like(&slot.kind) && asked.len <= slot.len;
+    match &*expr.parts {
+        [Part::Field { slot: asked, .. }] if same(asked) => return Ok(()),
+        [Part::Walked(walked)] if same(&walked.slot) => return Ok(()),
+        _ => {}
+    }
     let texts = Texts::of(&expr.parts, id_digits);
     let charset = if let Kind::Coded(charset) = slot.kind.base() { Some(charset) } else { None };
     if let Some(charset) = charset.filter(|_| !texts.open) {

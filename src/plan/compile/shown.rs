@@ -10,12 +10,13 @@ use crate::model::shown::{Named, Scale, Shown};
 use crate::wire::shown::ends;
 use crate::wire::{value, varied};
 use crate::words::{Unit, count};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Digits of a scale or an offset, and places behind its point.
-const DIGITS_MAX: u32 = 12;
+const SCALE_DIGITS: u32 = 12;
 /// Names of one field.
-const NAMES_MAX: usize = 65_536;
+const ENUM_NAMES: usize = 1_024;
 
 /// Is `unit` that of an engineering value? Otherwise it is what a length counts.
 pub(super) fn is_engineering(raw: &RawField, kind: &Kind) -> bool {
@@ -25,17 +26,10 @@ pub(super) fn is_engineering(raw: &RawField, kind: &Kind) -> bool {
 
 /// Is it a number that may have a scale?
 fn is_number(kind: &Kind) -> bool {
-    match kind {
-        Kind::Int
-        | Kind::Uint
-        | Kind::Bcd
-        | Kind::Dec
-        | Kind::HexDigits { .. }
-        | Kind::Sbcd
-        | Kind::F32
-        | Kind::F64 => true,
-        _ => false,
-    }
+    matches!(
+        kind,
+        Kind::Int | Kind::Uint | Kind::Bcd | Kind::Dec | Kind::HexDigits { .. } | Kind::Sbcd | Kind::F32 | Kind::F64
+    )
 }
 
 /// Lays `scale`, `offset`, `unit` and `enum` over a field's type. Errors are reported. `varies`: the field has a variable size.
@@ -73,10 +67,10 @@ fn scale(diags: &mut Diags, raw: &At<RawField>, slot: &Slot, varies: bool) -> Op
         None => Some(Decimal::whole(default)),
         Some(at) => {
             let number = Decimal::parse(format!("{}", at.value).as_bytes());
-            let most = 10_u128.pow(DIGITS_MAX);
-            let fits = number.filter(|number| number.places <= DIGITS_MAX && number.mantissa.unsigned_abs() < most);
+            let most = 10_u128.pow(SCALE_DIGITS);
+            let fits = number.filter(|number| number.places <= SCALE_DIGITS && number.mantissa.unsigned_abs() < most);
             if fits.is_none() {
-                diags.error(at.pos, format!("{what} {} (at most {DIGITS_MAX} digits)", at.value));
+                diags.error(at.pos, format!("{what} {} (at most {SCALE_DIGITS} digits)", at.value));
             }
             fits
         }
@@ -87,7 +81,6 @@ fn scale(diags: &mut Diags, raw: &At<RawField>, slot: &Slot, varies: bool) -> Op
         return None;
     }
     let most = match slot.kind {
-        Kind::Bcd => 8,
         Kind::Dec => 18,
         Kind::HexDigits { .. } => 16,
         _ => 8,
@@ -107,13 +100,11 @@ fn scale(diags: &mut Diags, raw: &At<RawField>, slot: &Slot, varies: bool) -> Op
     Some(scale)
 }
 
+/// Values and their names, as the file has them.
+type Pairs = [(At<String>, At<String>)];
+
 /// The values with a name.
-fn names(
-    diags: &mut Diags,
-    (pos, given): (Pos, &[(At<String>, At<String>)]),
-    slot: &Slot,
-    varies: bool,
-) -> Box<[Named]> {
+fn names(diags: &mut Diags, (pos, given): (Pos, &Pairs), slot: &Slot, varies: bool) -> Box<[Named]> {
     if matches!(slot.kind, Kind::Bit(_) | Kind::Length | Kind::Epoch(_) | Kind::Cp56) {
         let text = format!(
             "`enum` at a {} field (`bits` names bits; lengths and times have no names)",
@@ -122,11 +113,13 @@ fn names(
         diags.error(pos, text);
         return Box::default();
     }
-    if given.len() > NAMES_MAX {
-        diags.error(pos, format!("{} names (at most {NAMES_MAX})", given.len()));
+    if given.len() > ENUM_NAMES {
+        diags.error(pos, format!("{} names (at most {ENUM_NAMES})", given.len()));
         return Box::default();
     }
     let mut out: Vec<Named> = Vec::new();
+    // By bytes and by name: the number of the value.
+    let (mut values, mut seen) = (HashMap::new(), HashSet::new());
     for (key, name) in given {
         if !diags.charge(key.pos, size_of::<Named>() + 2 * key.value.len() + name.value.len() + 32, "a name of a value")
         {
@@ -136,13 +129,14 @@ fn names(
         let Some(bytes) = bytes(diags, slot, key, varies) else { continue };
         if text.is_empty() {
             diags.error(name.pos, "a value without a name");
-        } else if let Some(other) = out.iter().find(|other| other.bytes == bytes) {
-            diags.error(key.pos, format!("`{}` is the same value as `{}`", key.value, other.value));
-        } else if out.iter().any(|other| *other.name == *text) {
+        } else if let Some(other) = values.get(&bytes) {
+            diags.error(key.pos, format!("`{}` is the same value as `{other}`", key.value));
+        } else if !seen.insert(text) {
             diags.error(name.pos, format!("a second value named `{text}`"));
         } else if reads_as_another(slot, text, &bytes, varies) {
             diags.error(name.pos, format!("the name `{text}` also reads as a value of this field (another name)"));
         } else {
+            values.insert(bytes.clone(), key.value.trim());
             out.push(Named { bytes, name: text.into(), value: key.value.trim().into() });
         }
     }

@@ -8,7 +8,7 @@ use crate::model::field::{Epoch, Kind, Slot};
 use crate::words::EpochUnit;
 
 /// The farthest that a clock may be from UTC, in hours.
-const OFFSET_H_MAX: f64 = 24.0;
+const OFFSET_HOURS: f64 = 24.0;
 
 /// Completes a type by its own keys; reports those that its field does not use.
 pub(super) fn complete(diags: &mut Diags, raw: &At<RawField>, kind: &mut Kind) {
@@ -17,7 +17,9 @@ pub(super) fn complete(diags: &mut Diags, raw: &At<RawField>, kind: &mut Kind) {
     }
     let keys = [("charset", raw.charset.as_ref().map(|at| at.pos)), ("pad", raw.pad.as_ref().map(|at| at.pos))];
     for (key, pos) in keys.into_iter().filter(|_| *kind != Kind::Str) {
-        pos.into_iter().for_each(|pos| diags.error(pos, format!("`{key}` needs `\"type\": \"str\"`")));
+        if let Some(pos) = pos {
+            diags.error(pos, format!("`{key}` needs `\"type\": \"str\"`"));
+        }
     }
     match kind {
         Kind::Epoch(epoch) => *epoch = self::epoch(diags, raw),
@@ -27,7 +29,7 @@ pub(super) fn complete(diags: &mut Diags, raw: &At<RawField>, kind: &mut Kind) {
                 Ok(Some(charset)) => *kind = Kind::Coded(charset),
                 Ok(None) => {}
                 Err(wrong) => {
-                    diags.error(label.pos, format!("`{}`: {wrong} (such as gbk, big5, utf-16le)", label.value))
+                    diags.error(label.pos, format!("`{}`: {wrong} (such as gbk, big5, utf-16le)", label.value));
                 }
             }
         }
@@ -40,7 +42,7 @@ fn epoch(diags: &mut Diags, raw: &At<RawField>) -> Epoch {
     let Some(at) = &raw.offset_h else { return Epoch { ms, offset_s: 0 } };
     let seconds = at.value * 3_600.0;
     // Zones differ by quarters of an hour.
-    if at.value.abs() > OFFSET_H_MAX || seconds % 900.0 != 0.0 {
+    if at.value.abs() > OFFSET_HOURS || seconds % 900.0 != 0.0 {
         diags.error(at.pos, format!("offset_h {} (-24 to 24, in quarters of an hour)", at.value));
         return Epoch { ms, offset_s: 0 };
     }

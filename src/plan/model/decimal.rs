@@ -7,12 +7,12 @@ use std::fmt;
 pub struct Decimal {
     /// All digits.
     pub mantissa: i128,
-    /// Digits behind the point, at most [`PLACES_MAX`].
+    /// Digits behind the point, at most [`PLACES`].
     pub places: u32,
 }
 
 /// Digits behind the point.
-pub const PLACES_MAX: u32 = 30;
+pub const PLACES: u32 = 30;
 
 /// 10 to a power; `None`: it is too large.
 fn power(exponent: u32) -> Option<i128> {
@@ -58,7 +58,7 @@ impl Decimal {
             places = 0;
         }
         let mantissa = if is_negative { -mantissa } else { mantissa };
-        Some(Self { mantissa, places: places.unsigned_abs() }.trimmed()).filter(|number| number.places <= PLACES_MAX)
+        Some(Self { mantissa, places: places.unsigned_abs() }.trimmed()).filter(|number| number.places <= PLACES)
     }
 
     /// Without zeros at the end of what is behind the point.

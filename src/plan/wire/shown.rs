@@ -13,7 +13,7 @@ pub fn plain(slot: &Slot, shown: &Shown) -> Slot {
 }
 
 /// Bytes of the longest raw number as text.
-const RAW_BYTES_MAX: usize = 48;
+const RAW_BYTES: usize = 48;
 
 /// Encodes a text into `out`, of the slot's length.
 pub fn encode(slot: &Slot, shown: &Shown, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
@@ -53,7 +53,7 @@ fn with_raw(
         return Err(Misfit::Empty);
     }
     let number = Decimal::parse(text).ok_or(Misfit::Digit)?;
-    let mut buffer = Cursor::new([0; RAW_BYTES_MAX]);
+    let mut buffer = Cursor::new([0; RAW_BYTES]);
     if matches!(shown.base, Kind::F32 | Kind::F64) {
         let raw = (number.to_f64() - scale.offset.to_f64()) / scale.scale.to_f64();
         write!(buffer, "{raw:e}").map_err(|_| Misfit::Range)?;

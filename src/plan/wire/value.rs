@@ -9,6 +9,7 @@ use super::inner::hex_pair;
 use super::numerals;
 use super::shown;
 use super::time;
+use crate::model::charset::Charset;
 use crate::model::digits::from_bcd;
 use crate::model::field::{Kind, Slot};
 use crate::words::count;
@@ -168,30 +169,10 @@ pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
     match &slot.kind {
         Kind::Hex => encode_hex(slot, text, out),
         Kind::Shown(shown) => shown::encode(slot, shown, text, out),
-        Kind::Sbcd => {
-            let value = parse_int(text)?;
-            let (low, high) = range(&slot.kind, slot.len);
-            if value < low || value > high {
-                return Err(Misfit::Range);
-            }
-            write_bcd(value.unsigned_abs() as u64, slot.little, out);
-            let sign = if slot.little { out.last_mut() } else { out.first_mut() };
-            sign.into_iter().filter(|_| value < 0).for_each(|byte| *byte |= SIGN);
-            Ok(())
-        }
+        Kind::Sbcd => encode_sbcd(slot, text, out),
         Kind::Epoch(epoch) => time::encode_epoch(*epoch, slot.little, text, out),
         Kind::Cp56 => time::encode_cp56(text, out),
-        Kind::Coded(charset) => {
-            // Written to the left, and moved where the padding goes first.
-            let len = charset.encode(text, out)?;
-            if slot.right {
-                out.rotate_right(out.len() - len);
-            }
-            let fill = out.len() - len;
-            let place = if slot.right { out.get_mut(..fill) } else { out.get_mut(len..) };
-            place.into_iter().for_each(|place| place.fill(slot.padding));
-            Ok(())
-        }
+        Kind::Coded(charset) => encode_coded(slot, *charset, text, out),
         Kind::Int | Kind::Uint | Kind::Length => {
             let value = parse_int(text)?;
             let (low, high) = range(&slot.kind, slot.len);
@@ -400,6 +381,34 @@ pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
             let _ = write!(out, "{}", f64::from_bits(read_number(bytes, slot.little)));
         }
     }
+}
+
+fn encode_sbcd(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    let value = parse_int(text)?;
+    let (low, high) = range(&slot.kind, slot.len);
+    if value < low || value > high {
+        return Err(Misfit::Range);
+    }
+    write_bcd(value.unsigned_abs() as u64, slot.little, out);
+    let sign = if slot.little { out.last_mut() } else { out.first_mut() };
+    if let Some(byte) = sign.filter(|_| value < 0) {
+        *byte |= SIGN;
+    }
+    Ok(())
+}
+
+fn encode_coded(slot: &Slot, charset: Charset, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    // Written to the left, and moved where the padding goes first.
+    let len = charset.encode(text, out)?;
+    let fill = out.len() - len;
+    let place = if slot.right {
+        out.rotate_right(fill);
+        out.get_mut(..fill)
+    } else {
+        out.get_mut(len..)
+    };
+    place.unwrap_or_default().fill(slot.padding);
+    Ok(())
 }
 
 /// The sign in the high byte of an sbcd field.

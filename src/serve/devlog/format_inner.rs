@@ -102,13 +102,13 @@ fn header_field(read: &Inner<'_>, piece: &Piece<'_>, indent: usize, value: &mut 
 
 fn notation(piece: &Piece<'_>, bytes: &[u8], value: &mut String, page: &mut Page<'_>) {
     let Some(Field { slot, .. }) = piece.field() else { return };
-    if !is_plain(&slot.kind) {
+    if is_plain(&slot.kind) {
+        value::decode_into(slot, bytes, page.out);
+    } else {
         // Escaped, so that received bytes cannot break the line; with unit and name.
         value.clear();
         value::decode(slot, bytes, value);
         page.text(value);
-    } else {
-        value::decode_into(slot, bytes, page.out);
     }
 }
 

@@ -33,7 +33,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::extent::RawExtent;
 use crate::config::raw::{RawCommand, RawField};
-use crate::model::field::{FRAME_BYTES_MAX, LengthField};
+use crate::model::field::{FRAME_BYTES_MAX, Kind, LengthField};
 use crate::model::template::Template;
 use crate::model::walk::{Walk, WalkedConstant, Walks, What};
 use crate::wire::varied;
@@ -154,7 +154,9 @@ pub fn constant(
             diags.error(value.pos, format!("`{}` is {}", shown(&text), misfit.explain(slot)));
             return None;
         }
-        (bytes.into(), Box::default())
+        let is_hex = matches!(slot.kind.base(), Kind::HexDigits { .. });
+        let mask = if is_hex { field::either_case(&bytes) } else { Box::default() };
+        (bytes.into(), mask)
     } else {
         field::constant(diags, slot, value)?
     };
