@@ -248,6 +248,9 @@ fn garbage(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
 #[cold]
 fn garbage_between(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
     let devices = &turn.fsu.devices;
+    if devices.iter().all(|device| device.template.coding.is_none()) {
+        return garbage_run(turn, sink, bytes);
+    }
     let is_fill = |at: usize| devices.iter().any(|device| stuffing::is_fill(&device.template, bytes, at));
     let mut done = 0;
     for at in 0..=bytes.len() {
