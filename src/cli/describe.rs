@@ -333,7 +333,12 @@ impl<'a> Names<'a> {
             }
             text
         };
-        let all: Vec<String> = calc.fields.iter().map(one).collect();
+        let mut all: Vec<String> = Vec::new();
+        for text in calc.fields.iter().map(one) {
+            if !all.contains(&text) {
+                all.push(text);
+            }
+        }
         if all.is_empty() { "nothing that it reads".into() } else { all.join(", ") }
     }
 

@@ -235,7 +235,8 @@ mod tests {
 
     fn all(entries: &Entries) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        entries.iter().map(|(key, value)| format!("{}={} ", text(key), text(value))).collect()
+        let pairs: Vec<String> = entries.iter().map(|(key, value)| format!("{}={} ", text(key), text(value))).collect();
+        pairs.concat()
     }
 
     #[test]
