@@ -226,7 +226,9 @@ mod tests {
             let len = plain.len();
             let set = |words: [u64; 4]| move |place: usize| words[place / 64] >> (place % 64) & 1 != 0;
             let (known, summed) = (set(known), set(summed));
-            plain.iter_mut().for_each(|byte| *byte = (*byte).min(most));
+            for byte in &mut plain {
+                *byte = (*byte).min(most);
+            }
             (plain[0], plain[len - 1]) = (0xFF, 0xFE);
             plain[len - 2] = plain[1..len - 2].iter().fold(0, |all, byte| all ^ byte);
             let is_framed = |place: usize| place == 0 || place == len - 1;
