@@ -400,6 +400,8 @@ fn limit_calc_bytes_max_and_calc_ops_max_and_calc_depth_max_and_calc_stack_max()
     assert_eq!([is_right(&long(8_189)), is_right(&long(8_190))], [true, false]);
     let wide = |fields: usize| format!("u{}", "+u".repeat(fields - 1));
     assert_eq!([is_right(&wide(512)), is_right(&wide(513))], [true, false]);
+    let chain = |fields: usize| format!("u{}", "&&u".repeat(fields - 1));
+    assert_eq!([is_right(&chain(257)), is_right(&chain(513))], [true, false]);
     let deep = |depth: usize| format!("{}u{}+1", "(".repeat(depth), ")".repeat(depth));
     assert_eq!([is_right(&deep(31)), is_right(&deep(32))], [true, false]);
     let tall = |values: usize| format!("{}u{}", "u+(".repeat(values - 1), ")".repeat(values - 1));

@@ -163,14 +163,71 @@ impl<'s> Emitter<'s> {
     }
 
     /// Emits an expression. Returns what its value is.
+    ///
+    /// A chain of operators nests as deep as it is long. So what each needs is in a function of its own, and a level takes little
+    /// stack.
     pub(super) fn value(&mut self, node: &Node<'_>, want: Want) -> Result<ValueKind, CalcError> {
-        let wrong = |what: Wrong| CalcError { column: node.column, what };
-        if self.ops.len() > CALC_OPS_MAX {
-            return Err(wrong(Wrong::TooLarge));
-        }
-        if let Some(number) = constant(node)? {
+        if let Some(number) = self.known(node)? {
             return Ok(self.number(number));
         }
+        match &node.what {
+            What::Unary(op, inner) => self.unary(*op, inner),
+            What::Binary(op, both) => self.binary(*op, both),
+            What::Compare(compare, both) => self.compare(*compare, both),
+            What::And(both) => self.logic(true, both),
+            What::Or(both) => self.logic(false, both),
+            What::Choose(three) => self.choose(three, want),
+            _ => self.leaf(node, want),
+        }
+    }
+
+    /// The number that an expression of numbers alone is.
+    fn known(&self, node: &Node<'_>) -> Result<Option<Num>, CalcError> {
+        if self.ops.len() > CALC_OPS_MAX {
+            return Err(CalcError { column: node.column, what: Wrong::TooLarge });
+        }
+        constant(node)
+    }
+
+    fn unary(&mut self, op: Unary, inner: &Node<'_>) -> Result<ValueKind, CalcError> {
+        let kind = self.numeric(inner, sign(op))?;
+        self.push(Op::Unary(op), 1, 1);
+        Ok(if matches!(op, Unary::Minus | Unary::Abs) { kind } else { ValueKind::Whole })
+    }
+
+    fn binary(&mut self, op: Binary, both: &[Node<'_>; 2]) -> Result<ValueKind, CalcError> {
+        let [left, right] = both;
+        let kinds = [self.numeric(left, binary_sign(op))?, self.numeric(right, binary_sign(op))?];
+        self.push(Op::Binary(op), 2, 1);
+        let bits = matches!(op, Binary::And | Binary::Or | Binary::Xor | Binary::Left | Binary::Right);
+        Ok(if bits || kinds == [ValueKind::Whole; 2] { ValueKind::Whole } else { ValueKind::Number })
+    }
+
+    fn logic(&mut self, is_and: bool, both: &[Node<'_>; 2]) -> Result<ValueKind, CalcError> {
+        let [left, right] = both;
+        self.numeric(left, if is_and { "`&&`" } else { "`||`" })?;
+        let jump = self.jump(if is_and { Op::And(0) } else { Op::Or(0) }, 1);
+        self.numeric(right, if is_and { "`&&`" } else { "`||`" })?;
+        self.push(Op::Truth, 1, 1);
+        self.land(jump);
+        Ok(ValueKind::Whole)
+    }
+
+    fn choose(&mut self, three: &[Node<'_>; 3], want: Want) -> Result<ValueKind, CalcError> {
+        let [condition, yes, no] = three;
+        self.numeric(condition, "`?`")?;
+        let skip = self.jump(Op::IfNot(0), 1);
+        let kinds_yes = self.value(yes, want)?;
+        let end = self.jump(Op::Jump(0), 1);
+        self.land(skip);
+        let kinds_no = self.value(no, want)?;
+        self.land(end);
+        Ok(either(kinds_yes, kinds_no))
+    }
+
+    /// What is no operator.
+    fn leaf(&mut self, node: &Node<'_>, want: Want) -> Result<ValueKind, CalcError> {
+        let wrong = |what: Wrong| CalcError { column: node.column, what };
         match &node.what {
             What::Number(number) => Ok(self.number(*number)),
             What::Text(text) => {
@@ -179,40 +236,6 @@ impl<'s> Emitter<'s> {
                 Ok(ValueKind::Text)
             }
             What::Field(name) => self.field(name, want).map_err(wrong),
-            What::Unary(op, inner) => {
-                let kind = self.numeric(inner, sign(*op))?;
-                self.push(Op::Unary(*op), 1, 1);
-                Ok(if matches!(op, Unary::Minus | Unary::Abs) { kind } else { ValueKind::Whole })
-            }
-            What::Binary(op, both) => {
-                let [left, right] = &**both;
-                let kinds = [self.numeric(left, binary_sign(*op))?, self.numeric(right, binary_sign(*op))?];
-                self.push(Op::Binary(*op), 2, 1);
-                let bits = matches!(op, Binary::And | Binary::Or | Binary::Xor | Binary::Left | Binary::Right);
-                Ok(if bits || kinds == [ValueKind::Whole; 2] { ValueKind::Whole } else { ValueKind::Number })
-            }
-            What::Compare(compare, both) => self.compare(*compare, both),
-            What::And(both) | What::Or(both) => {
-                let [left, right] = &**both;
-                let is_and = matches!(node.what, What::And(_));
-                self.numeric(left, if is_and { "`&&`" } else { "`||`" })?;
-                let jump = self.jump(if is_and { Op::And(0) } else { Op::Or(0) }, 1);
-                self.numeric(right, if is_and { "`&&`" } else { "`||`" })?;
-                self.push(Op::Truth, 1, 1);
-                self.land(jump);
-                Ok(ValueKind::Whole)
-            }
-            What::Choose(three) => {
-                let [condition, yes, no] = &**three;
-                self.numeric(condition, "`?`")?;
-                let skip = self.jump(Op::IfNot(0), 1);
-                let kinds_yes = self.value(yes, want)?;
-                let end = self.jump(Op::Jump(0), 1);
-                self.land(skip);
-                let kinds_no = self.value(no, want)?;
-                self.land(end);
-                Ok(either(kinds_yes, kinds_no))
-            }
             What::Call { called, name, key, given } => {
                 let (least, most, takes) = called.takes();
                 let is_named = name.is_some() || called.takes_name() != Name::Must;
@@ -223,6 +246,7 @@ impl<'s> Emitter<'s> {
                 let call = Call { called: *called, name: *name, key: key.as_deref(), given, column: node.column };
                 self.call(&call, want)
             }
+            _ => self.value(node, want),
         }
     }
 
