@@ -7,8 +7,8 @@ use crate::about::NO_REPLY;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Payload, Reply};
 use fsu_plan::model::rule::Rule;
-use fsu_plan::model::template::Template;
-use fsu_plan::wire::inner;
+use fsu_plan::model::template::{Encoding, Template};
+use fsu_plan::wire::inner::{self, Frame};
 
 /// Answers a frame that is wrong in the layout of a device and right in another layout of its template; the first that it fits.
 /// `None`: it fits none.
@@ -34,6 +34,22 @@ pub(super) fn answer_other<'a>(turn: &mut Turn<'a>, device: usize, wire: &[u8]) 
         }
     });
     turn.scratch.layout = raw;
+    answered
+}
+
+/// The same for a frame that was read.
+#[cold]
+pub(super) fn answer_again<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>) -> Option<Answered<'a>> {
+    let own = turn.fsu.devices.get(device).filter(|own| !own.layouts.all.is_empty())?;
+    if own.template.encoding != Encoding::Coded {
+        return answer_other(turn, device, frame.wire);
+    }
+    // A frame that was read has lost its envelope, which the other layouts have too.
+    let mut wire = std::mem::take(&mut turn.scratch.escaped);
+    wire.clear();
+    inner::encode_wire(&own.template, frame.raw, &mut wire);
+    let answered = answer_other(turn, device, &wire);
+    turn.scratch.escaped = wire;
     answered
 }
 

@@ -120,7 +120,7 @@ fn answer_wrong<'a>(
     frame: Frame<'_>,
     (reason, checksum_wrong): (Reason, bool),
 ) -> Answered<'a> {
-    if let Some(answered) = layouts::answer_other(turn, device, frame.wire) {
+    if let Some(answered) = layouts::answer_again(turn, device, frame) {
         return answered;
     }
     turn.state.counters.bad_checksum_seen += u64::from(checksum_wrong);
