@@ -9,12 +9,12 @@ use fsu_plan::model::profile::BLOCK_BYTES;
 use fsu_plan::wire::envelope::ESCAPE;
 
 /// The greatest byte that needs no escape.
-const PLAIN_MAX: u8 = ESCAPE - 1;
+const LAST_PLAIN: u8 = ESCAPE - 1;
 
 /// By vector instructions, which every processor of that architecture has.
 #[cfg(target_arch = "x86_64")]
 mod vector {
-    use super::{BLOCK_BYTES, PLAIN_MAX};
+    use super::{BLOCK_BYTES, LAST_PLAIN};
     use safe_arch::{
         add_i64_m128i, bitand_m128i, bitor_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, get_i64_from_m128i_s,
         load_unaligned_m128i, m128i, max_u8_m128i, min_u8_m128i, move_mask_i8_m128i, set_i64_m128i_s,
@@ -76,7 +76,7 @@ mod vector {
         /// Not 00 where a byte has to be escaped.
         #[inline]
         pub(in super::super) fn special(self) -> Self {
-            Self(sub_saturating_u8_m128i(self.0, set_splat_i8_m128i(PLAIN_MAX as i8)))
+            Self(sub_saturating_u8_m128i(self.0, set_splat_i8_m128i(LAST_PLAIN as i8)))
         }
 
         /// The sum of eight bytes each.
@@ -130,7 +130,7 @@ mod vector {
 /// Without: what the compiler makes of it.
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod plain {
-    use super::{BLOCK_BYTES, PLAIN_MAX};
+    use super::{BLOCK_BYTES, LAST_PLAIN};
 
     /// Sixteen bytes, or two sums of eight.
     #[derive(Clone, Copy, Debug, Default)]
@@ -184,7 +184,7 @@ mod plain {
         /// Not 00 where a byte has to be escaped.
         #[inline]
         pub(in super::super) fn special(self) -> Self {
-            self.each(self, |byte, _| byte.saturating_sub(PLAIN_MAX))
+            self.each(self, |byte, _| byte.saturating_sub(LAST_PLAIN))
         }
 
         #[inline]
