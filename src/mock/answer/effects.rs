@@ -28,9 +28,7 @@ pub(super) fn all(rule: &Rule, inputs: &mut Inputs<'_>, (written, other): (&mut 
                     entries.clear();
                 }
             }),
-            Effect::Restart(counter) => {
-                inputs.kept().map(|kept| kept.restart(*counter)).ok_or(Failed::Unknown)
-            }
+            Effect::Restart(counter) => inputs.kept().map(|kept| kept.restart(*counter)).ok_or(Failed::Unknown),
             Effect::Store(store) => self::store(store, inputs, (written, other)),
         };
         if let Err(why) = done {

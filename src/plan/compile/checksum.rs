@@ -431,9 +431,8 @@ fn is_sum(algorithm: &Algorithm) -> bool {
 /// The bits of an algorithm's result; a sum is not bounded.
 fn own_mask(algorithm: &Algorithm) -> u64 {
     let bits = match algorithm {
-        Algorithm::Sum => 64,
+        Algorithm::Sum | Algorithm::Words(Words { how: WordSum::Sum, .. }) => 64,
         Algorithm::Xor | Algorithm::SumXor | Algorithm::Lrc => 8,
-        Algorithm::Words(Words { how: WordSum::Sum, .. }) => 64,
         Algorithm::Words(_) => 16,
         Algorithm::Free(crc) => crc.spec().width as u8,
         Algorithm::Crc8(crc) => crc.algorithm.width,

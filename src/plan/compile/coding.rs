@@ -75,14 +75,14 @@ pub(super) fn changed(diags: &mut Diags, raw: &At<RawField>, slot: Slot) -> Opti
     Some(Slot { kind: Kind::Changed(Arc::new(changed)), ..slot })
 }
 
-fn is_changed(field: &&Field) -> bool {
+fn is_changed(field: &Field) -> bool {
     matches!(field.slot.kind, Kind::Changed(_))
 }
 
 /// The first field of a data frame whose bytes are changed.
 fn changed_in_data(plan: &Template) -> Option<&str> {
     plan.commands.iter().find_map(|command| {
-        let fixed = command.request.iter().flatten().chain(&command.response).find(is_changed);
+        let fixed = command.request.iter().flatten().chain(&command.response).find(|field| is_changed(field));
         let walks = [command.request_walk(), command.reply_walk()];
         let mut walked = walks.into_iter().flatten().flat_map(|walk| &walk.nodes);
         let walked =
@@ -93,7 +93,7 @@ fn changed_in_data(plan: &Template) -> Option<&str> {
 
 /// Whether some field of a template is changed on its way.
 pub(super) fn changes_fields(plan: &Template) -> bool {
-    changed_in_data(plan).is_some() || plan.left.iter().chain(&plan.tail).any(|field| is_changed(&field))
+    changed_in_data(plan).is_some() || plan.left.iter().chain(&plan.tail).any(is_changed)
 }
 
 /// Reports checksums over bytes that fields change on their way, where they count plain bytes.
@@ -107,7 +107,7 @@ pub(super) fn check_spans(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &
     for checksum in plan.checksums() {
         let len = plan.raw_len_min() + 1;
         let (from, to) = span(checksum, len);
-        let outside = plan.left.iter().chain(&plan.tail).filter(is_changed);
+        let outside = plan.left.iter().chain(&plan.tail).filter(|field| is_changed(field));
         let outside =
             outside.filter(|field| (from..to).contains(&field.at.in_frame(len))).map(|field| &*field.name).next();
         let holds_data = from <= plan.left_len && to > plan.left_len;

@@ -288,7 +288,7 @@ impl Devices {
             Some(layout) => format!("{vendor}/{}", layout.name).into(),
             None => vendor.into(),
         };
-        let of_layout = |(number, (plan, rules)): (usize, (&Arc<Template>, Box<[Box<[Rule]>]>))| Device {
+        let of_layout = |number: usize, plan: &Arc<Template>, rules: Box<[Box<[Rule]>]>| Device {
             vendor: name(number),
             sub_dev_type,
             sub_dev_addr,
@@ -302,7 +302,8 @@ impl Devices {
             layouts: Layouts { all: all.clone(), own: number as u16, home: None },
         };
         let plans = std::iter::once(&draft.plan).chain(draft.layouts.iter().map(|(_, layout)| &layout.plan));
-        let mut of_layouts = plans.zip(rules.rules).enumerate().map(of_layout);
+        let each = plans.zip(rules.rules).enumerate();
+        let mut of_layouts = each.map(|(number, (plan, rules))| of_layout(number, plan, rules));
         // A layout that only replies have receives nothing.
         let is_asked = |device: &Device| device.template.commands.iter().any(|command| !command.up);
         Some((of_layouts.next()?, of_layouts.filter(is_asked).collect()))

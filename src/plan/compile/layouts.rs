@@ -89,30 +89,30 @@ impl<'a> Family<'a> {
     }
 
     /// A layout by its number; 0 is `protocol`.
-    pub(super) fn draft(&self, number: usize) -> &'a TemplateDraft {
+    pub(super) fn draft(self, number: usize) -> &'a TemplateDraft {
         let other = number.checked_sub(1).and_then(|number| self.main.layouts.get(number));
         other.map_or(self.main, |(_, draft)| draft)
     }
 
     /// All, `protocol` first.
-    pub(super) fn drafts(&self) -> impl Iterator<Item = &'a TemplateDraft> + use<'a> {
+    pub(super) fn drafts(self) -> impl Iterator<Item = &'a TemplateDraft> + use<'a> {
         std::iter::once(self.main).chain(self.main.layouts.iter().map(|(_, draft)| draft))
     }
 
     /// The requests of each.
-    pub(super) fn requests(&self) -> Vec<Requests<'a>> {
+    pub(super) fn requests(self) -> Vec<Requests<'a>> {
         self.drafts().map(|draft| Requests::new(&draft.plan.commands)).collect()
     }
 
     /// Splits `layout/KEY`: the layout's number, and the key. `None`: no layout has that name. Without a layout: `own`.
-    pub(super) fn split<'n>(&self, name: &'n str, own: usize) -> Option<(usize, &'n str)> {
+    pub(super) fn split(self, name: &str, own: usize) -> Option<(usize, &str)> {
         let Some((layout, key)) = name.split_once(SLASH).filter(|_| !self.main.layouts.is_empty()) else {
             return Some((own, name));
         };
         Some((self.number(layout.trim())?, key))
     }
 
-    fn number(&self, name: &str) -> Option<usize> {
+    fn number(self, name: &str) -> Option<usize> {
         if name == PROTOCOL {
             return Some(0);
         }
@@ -120,20 +120,20 @@ impl<'a> Family<'a> {
     }
 
     /// The commands that a key of a rule file names, and their layout.
-    pub(super) fn commands(&self, key: &str) -> (usize, Vec<usize>) {
+    pub(super) fn commands(self, key: &str) -> (usize, Vec<usize>) {
         let Some((layout, key)) = self.split(key, 0) else { return (0, Vec::new()) };
         (layout, commands_of(self.draft(layout), key))
     }
 
     /// The entry that `frame` of a reply names, and its layout; a plain name is one of `own` first, then of `protocol`.
-    pub(super) fn entry(&self, name: &str, own: usize) -> Option<(usize, usize)> {
+    pub(super) fn entry(self, name: &str, own: usize) -> Option<(usize, usize)> {
         let (layout, key) = self.split(name, own)?;
         let found = |layout: usize| Some((layout, entry(self.draft(layout), key)?));
         found(layout).or_else(|| if name.contains(SLASH) { None } else { found(0) })
     }
 
     /// What `frame` may name, for the error.
-    pub(super) fn entries(&self) -> Vec<String> {
+    pub(super) fn entries(self) -> Vec<String> {
         let names = |(number, draft): (usize, &'a TemplateDraft)| {
             let layout =
                 number.checked_sub(1).and_then(|number| self.main.layouts.get(number)).map(|(name, _)| &**name);
@@ -147,12 +147,12 @@ impl<'a> Family<'a> {
     }
 
     /// Some layout was left out or lacks commands because of reported errors.
-    pub(super) fn is_incomplete(&self) -> bool {
+    pub(super) fn is_incomplete(self) -> bool {
         self.drafts().any(|draft| draft.incomplete)
     }
 
     /// As the plan has them; none where there is only `protocol`.
-    pub(super) fn plan(&self) -> Arc<[Layout]> {
+    pub(super) fn plan(self) -> Arc<[Layout]> {
         if self.main.layouts.is_empty() {
             return Arc::default();
         }
@@ -173,7 +173,7 @@ fn entry(draft: &TemplateDraft, name: &str) -> Option<usize> {
 }
 
 /// Where a layout's key of a rule file is told that no layout has the name.
-pub(super) fn unknown_layout(diags: &mut Diags, family: &Family<'_>, pos: Pos, name: &str) -> bool {
+pub(super) fn unknown_layout(diags: &mut Diags, family: Family<'_>, pos: Pos, name: &str) -> bool {
     if family.split(name, 0).is_some() || family.is_incomplete() {
         return false;
     }

@@ -132,7 +132,7 @@ impl Compiler<'_> {
             if diags.is_over() {
                 break;
             }
-            if layouts::unknown_layout(diags, &self.family, key.pos, &key.value) {
+            if layouts::unknown_layout(diags, self.family, key.pos, &key.value) {
                 continue;
             }
             let (layout, numbers) = self.family.commands(&key.value);
@@ -145,7 +145,7 @@ impl Compiler<'_> {
                 continue;
             }
             if numbers.is_empty() {
-                unknown_key(diags, &self.family, key);
+                unknown_key(diags, self.family, key);
                 continue;
             }
             if list.value.0.is_empty() && diags.is_empty_list(list.pos) {
@@ -225,7 +225,7 @@ impl Compiler<'_> {
 }
 
 /// Reports a key that names no command, unless commands are missing: their rules cannot be looked at.
-fn unknown_key(diags: &mut Diags, family: &Family<'_>, key: &At<String>) {
+fn unknown_key(diags: &mut Diags, family: Family<'_>, key: &At<String>) {
     if family.is_incomplete() {
         return;
     }

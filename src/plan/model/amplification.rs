@@ -255,7 +255,7 @@ mod tests {
             registers: Box::default(),
             keeps: Arc::default(),
             profiles: Profiled::new(),
-            layouts: Default::default(),
+            layouts: Layouts::default(),
         };
         change(&mut device, &mut template);
         device.template = Arc::new(template);

@@ -95,7 +95,9 @@ impl Change {
     #[inline]
     pub fn make(self, bytes: &mut [u8]) {
         if self != Self::NONE {
-            bytes.iter_mut().for_each(|byte| *byte = byte.wrapping_add(self.add) ^ self.xor);
+            for byte in bytes {
+                *byte = byte.wrapping_add(self.add) ^ self.xor;
+            }
         }
     }
 
@@ -103,7 +105,9 @@ impl Change {
     #[inline]
     pub fn undo(self, bytes: &mut [u8]) {
         if self != Self::NONE {
-            bytes.iter_mut().for_each(|byte| *byte = (*byte ^ self.xor).wrapping_sub(self.add));
+            for byte in bytes {
+                *byte = (*byte ^ self.xor).wrapping_sub(self.add);
+            }
         }
     }
 }
@@ -259,7 +263,11 @@ mod tests {
             let gaps = Gaps { from: Offset(0), to: Offset(0), every: 4, len: 2, in_field };
             assert_eq!(gaps.plain(coded), None, "{coded} {in_field}");
         };
-        [1, 2, 7, 8, 13].into_iter().for_each(|coded| none(false, coded));
-        [5, 6, 11, 12].into_iter().for_each(|coded| none(true, coded));
+        for coded in [1, 2, 7, 8, 13] {
+            none(false, coded);
+        }
+        for coded in [5, 6, 11, 12] {
+            none(true, coded);
+        }
     }
 }

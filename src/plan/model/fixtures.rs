@@ -2,7 +2,8 @@
 
 use super::field::Offset;
 use super::fleet::{
-    Common, Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, VerifyChecksum,
+    Common, Device, Fleet, Fsu, FsuId, Language, Layouts, Limits, LogPlan, OnFull, Performance, RtnFlags,
+    VerifyChecksum,
 };
 use super::message::Transport;
 use super::profile::Profiled;
@@ -60,7 +61,7 @@ pub fn device(mut template: Template, sub_dev_type: u8, sub_dev_addr: u8, errors
         registers: Box::default(),
         keeps: Arc::default(),
         profiles: Profiled::new(),
-        layouts: Default::default(),
+        layouts: Layouts::default(),
     })
 }
 

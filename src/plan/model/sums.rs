@@ -82,9 +82,12 @@ impl FreeCrc {
         let mut table = Box::new([0; 256]);
         for (byte, entry) in table.iter_mut().enumerate() {
             let byte = byte as u64;
-            *entry = (0..8).fold(if spec.refin { byte } else { byte << 56 }, |value, _| match spec.refin {
-                true => (value >> 1) ^ if value & 1 == 1 { reflect(spec.poly, spec.width) } else { 0 },
-                false => (value << 1) ^ if value >> 63 == 1 { spec.poly << (64 - spec.width) } else { 0 },
+            *entry = (0..8).fold(if spec.refin { byte } else { byte << 56 }, |value, _| {
+                if spec.refin {
+                    (value >> 1) ^ if value & 1 == 1 { reflect(spec.poly, spec.width) } else { 0 }
+                } else {
+                    (value << 1) ^ if value >> 63 == 1 { spec.poly << (64 - spec.width) } else { 0 }
+                }
             });
         }
         Self { spec, table }

@@ -336,6 +336,9 @@ pub enum Put {
     Choose(Box<Choose>),
 }
 
+/// The bytes that select a case, and its steps.
+pub type ChosenCase = (Box<[u8]>, Box<[Put]>);
+
 /// A choice whose case is known only when the reply is built.
 #[derive(Debug)]
 pub struct Choose {
@@ -346,7 +349,7 @@ pub struct Choose {
     /// The bits of it that select the case; empty: all.
     pub mask: Box<[u8]>,
     /// The bytes of each case, and its steps.
-    pub cases: Box<[(Box<[u8]>, Box<[Put]>)]>,
+    pub cases: Box<[ChosenCase]>,
     /// The steps for all other bytes; `None`: no case is right then.
     pub otherwise: Option<Box<[Put]>>,
 }

@@ -118,15 +118,14 @@ impl Search {
         let stop = bytes.len().min(at + max);
         let bytes = &bytes[..stop];
         // The latest place of the end, once known.
-        let latest = match template.is_hex() {
-            false => None,
-            true => {
-                let from = self.hex_before.max(body).min(stop);
-                let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-                self.hex_before = from + digits;
-                self.scanned += digits;
-                (self.hex_before < stop).then_some(self.hex_before)
-            }
+        let latest = if template.is_hex() {
+            let from = self.hex_before.max(body).min(stop);
+            let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+            self.hex_before = from + digits;
+            self.scanned += digits;
+            (self.hex_before < stop).then_some(self.hex_before)
+        } else {
+            None
         };
         // Whether the end begins there; `None`: not yet known.
         let ends_at = |index: usize| {
@@ -243,16 +242,15 @@ pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool 
 
 /// The raw header at the beginning of these bytes; `None`: not complete yet, or not readable.
 fn header<'a>(template: &Template, buf: &'a [u8], raw: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    match template.is_hex() {
-        false => buf.get(..template.left_len),
-        true => {
-            let start = template.start.len();
-            let digits = 2 * template.left_len.checked_sub(start)?;
-            let chars = buf.get(start..start + digits)?;
-            raw.clear();
-            raw.extend_from_slice(&template.start);
-            decode_hex(chars, raw).then_some(raw)
-        }
+    if template.is_hex() {
+        let start = template.start.len();
+        let digits = 2 * template.left_len.checked_sub(start)?;
+        let chars = buf.get(start..start + digits)?;
+        raw.clear();
+        raw.extend_from_slice(&template.start);
+        decode_hex(chars, raw).then_some(raw)
+    } else {
+        buf.get(..template.left_len)
     }
 }
 
@@ -289,18 +287,17 @@ fn is_end(frame: &[u8], end: &[u8]) -> bool {
 fn by_length(template: &Template, field: &LengthField, buf: &[u8]) -> Cut {
     // Always in the header: a length in the tail could not show where the tail is.
     let Ok(at) = usize::try_from(field.at.0) else { return Cut::No };
-    let value = match template.is_hex() {
-        false => match buf.get(at..at + field.len) {
+    let value = if template.is_hex() {
+        let at = template.wire_index(at, template.left_len + template.tail_len);
+        let Some(chars) = buf.get(at..at + 2 * field.len) else { return Cut::More };
+        match number_of_hex(chars, field.little) {
+            Some(value) => value,
+            None => return Cut::No,
+        }
+    } else {
+        match buf.get(at..at + field.len) {
             Some(bytes) => read_number(bytes, field.little),
             None => return Cut::More,
-        },
-        true => {
-            let at = template.wire_index(at, template.left_len + template.tail_len);
-            let Some(chars) = buf.get(at..at + 2 * field.len) else { return Cut::More };
-            match number_of_hex(chars, field.little) {
-                Some(value) => value,
-                None => return Cut::No,
-            }
         }
     };
     if field.lchksum && value >> 12 != lchksum(value) {

@@ -38,15 +38,12 @@ pub(super) fn escape(template: &Template, begin: usize, out: &mut Vec<u8>) {
     let mut place = to + more;
     for at in (from..to).rev() {
         let byte = out[at];
-        match escape.value(byte) {
-            Some(value) => {
-                place -= value.len();
-                out[place..place + value.len()].copy_from_slice(value);
-            }
-            None => {
-                place -= 1;
-                out[place] = byte;
-            }
+        if let Some(value) = escape.value(byte) {
+            place -= value.len();
+            out[place..place + value.len()].copy_from_slice(value);
+        } else {
+            place -= 1;
+            out[place] = byte;
         }
     }
 }
@@ -193,9 +190,8 @@ pub(super) fn cut(
             Token::Bad => place += 1,
             Token::End if place == begin => return Cut::No,
             Token::End => return Cut::Frame(place + end.len() - at),
-            Token::Start => return Cut::No,
             Token::More if stop < at + most => return Cut::More,
-            Token::More => return Cut::No,
+            Token::Start | Token::More => return Cut::No,
         }
     }
 }

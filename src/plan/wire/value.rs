@@ -518,14 +518,13 @@ pub fn notation_bytes_max(slot: &Slot) -> usize {
         },
         Kind::Bit(ranges) if ranges.is_empty() => slot.len * 16 + 1,
         Kind::Bit(ranges) => ranges.iter().map(|range| range.name.len() + 24).sum::<usize>() + 2,
-        Kind::Dec | Kind::HexDigits { .. } => slot.len,
+        Kind::Str | Kind::Dec | Kind::HexDigits { .. } => slot.len,
         Kind::Shown(shown) => shown::notation_bytes_max(slot, shown),
         Kind::Sbcd => slot.len * 2 + 1,
         Kind::Epoch(_) => "2026-01-12T17:30:03.250".len(),
         Kind::Cp56 => "2026-01-12T17:30:03.250 IV SU".len(),
         // Of one byte or two, a character may have three.
         Kind::Coded(_) => slot.len * 3,
-        Kind::Str => slot.len,
         Kind::Changed(changed) => notation_bytes_max(&changed::plain(slot, changed)),
         // Sign, point and zeros of the smallest numbers, and their digits.
         Kind::F32 => 60,

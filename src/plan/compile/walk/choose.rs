@@ -7,6 +7,9 @@ use crate::config::diag::Diags;
 use crate::model::walk::{Block, Choose, Op, Place, Put, Size, Target, What};
 use std::collections::BTreeSet;
 
+/// A value of a rule, by name.
+type Entry = (At<String>, At<Json>);
+
 impl Encoder<'_> {
     /// Writes the step that chooses the case by what the selecting field has then.
     pub(super) fn choose(&mut self, diags: &mut Diags, node: u32, (object, pos): (&Given<'_>, Pos), fields: &Fields) {
@@ -60,7 +63,7 @@ impl Encoder<'_> {
         diags: &mut Diags,
         (node, case): (u32, Option<u32>),
         bytes: Option<&Size>,
-        (list, fields): (&[(At<String>, At<Json>)], &Fields),
+        (list, fields): (&[Entry], &Fields),
     ) -> (Box<[Put]>, usize, usize) {
         let outer = self.draft.begin_case();
         let was_case = std::mem::replace(&mut self.is_case, true);

@@ -449,9 +449,12 @@ struct Cases {
 /// The key of the case that takes all other values.
 const ELSE: &str = "else";
 
+/// Bytes, and which bits of them count.
+type Masked = (Box<[u8]>, Box<[u8]>);
+
 impl Cases {
     /// The bytes of a key, and which bits of them count.
-    fn bytes(diags: &mut Diags, slot: &Slot, part: Option<&str>, key: &At<String>) -> Option<(Box<[u8]>, Box<[u8]>)> {
+    fn bytes(diags: &mut Diags, slot: &Slot, part: Option<&str>, key: &At<String>) -> Option<Masked> {
         let Some(part) = part else {
             return Some((field::encode_constant(diags, slot, &key.value, key.pos)?, Box::default()));
         };
