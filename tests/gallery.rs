@@ -140,21 +140,44 @@ fn explained(name: &str, config: &Path, frame: &[u8], more: &[&str]) -> Value {
     serde_json::from_slice(&out).unwrap()
 }
 
+/// The bytes that end fields, anywhere in a template.
+fn untils(value: &Value, out: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            out.extend(object.get("until").and_then(Value::as_str).map(str::to_owned));
+            object.values().for_each(|one| untils(one, out));
+        }
+        Value::Array(list) => list.iter().for_each(|one| untils(one, out)),
+        _ => {}
+    }
+}
+
 /// Every byte of a frame is in one field, in order, and every check holds.
 fn check_explained(name: &str, what: &str, frame: &[u8], told: &Value) {
     let items = told["items"].as_array().unwrap();
     let [item] = &items[..] else { panic!("{name}, {what}: {told:#}") };
+    let template = json(&root().join(name).join("template.json"));
+    let mut separators = Vec::new();
+    untils(&template, &mut separators);
     let (mut all, mut at) = (String::new(), 0);
     for layer in item["layers"].as_array().unwrap() {
         for field in layer["fields"].as_array().unwrap() {
             let bytes = field["bytes"].as_str().unwrap();
-            assert_eq!(field["offset"], at, "{name}, {what}: {field}");
+            // What ends a field (`until`) is no part of it.
+            let offset = field["offset"].as_u64().unwrap() as usize;
+            if offset > at {
+                let between = hex::encode_upper(&frame[at..offset]);
+                assert!(separators.contains(&between), "{name}, {what}: {between} before {field}");
+                at = offset;
+                all.push_str(&between);
+            }
+            assert_eq!(offset, at, "{name}, {what}: {field}");
             assert_ne!(field["ok"], false, "{name}, {what}: {field}");
             at += bytes.len() / 2;
             all.push_str(bytes);
         }
     }
-    let protocol = &json(&root().join(name).join("template.json"))["protocol"];
+    let protocol = &template["protocol"];
     let bytes_of = |field: &Value| field["length"].as_u64().unwrap() as usize;
     let wire = match protocol["encoding"].as_str() {
         // All but the first and the last field travel as characters.
