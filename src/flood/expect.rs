@@ -140,14 +140,14 @@ impl Expect {
         let mut shapes: Vec<Shape> = Vec::new();
         let mut entries: Vec<Box<[usize]>> = Vec::new();
         let mut is_open = false;
-        let (mut others, mut plain): (Vec<Arc<Template>>, Vec<(Vec<u8>, Vec<u8>)>) = (Vec::new(), Vec::new());
+        let (mut others, mut plain) = (Vec::<Arc<Template>>::new(), Vec::new());
         for Reply { template: of, reply } in rules.into_iter().flat_map(|rule| replies_of(device, rule)) {
             let known = forms_to(of, reply, request);
             is_open |= known.is_none();
             let is_plain = matches!(reply.payload, Payload::Raw);
             if is_plain {
                 plain.push(as_it_is(template, &reply.frame.to_vec()));
-            } else if !std::ptr::eq(&**of, template) && !others.iter().any(|other| Arc::ptr_eq(other, of)) {
+            } else if !std::ptr::eq(Arc::as_ptr(of), template) && !others.iter().any(|other| Arc::ptr_eq(other, of)) {
                 others.push(Arc::clone(of));
             }
             let numbers = known.unwrap_or_default().into_iter().map(|form| {

@@ -3,7 +3,7 @@
 use crate::files::stamp::Stamp;
 use fsu_plan::model::field::{Computed, Field, KeyPart, Kind, LengthField, Offset, Slot};
 use fsu_plan::model::fixtures;
-use fsu_plan::model::fleet::{Device, Fleet, Fsu, Language, LogPlan, OnFull, VerifyChecksum};
+use fsu_plan::model::fleet::{Device, Fleet, Fsu, Language, Layouts, LogPlan, OnFull, VerifyChecksum};
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::profile::Profiled;
 use fsu_plan::model::template::{Algorithm, Checksum, Command, Encoding, Framing, KeyShape, Template};
@@ -62,7 +62,7 @@ pub(crate) fn device(sub_dev_addr: u8, template: Template) -> Device {
         registers: Box::new([]),
         keeps: Arc::default(),
         profiles: Profiled::new(),
-        layouts: Default::default(),
+        layouts: Layouts::default(),
     }
 }
 

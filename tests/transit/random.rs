@@ -12,11 +12,14 @@ struct Transit {
     blocks: Option<(usize, bool)>,
     hex: bool,
     /// Start, end, escapes, preamble.
-    envelope: Option<(&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str)>,
+    envelope: Option<Envelope>,
     over_wire: bool,
 }
 
-const ENVELOPES: [(&str, &str, &[(&str, &str)], &str); 5] = [
+/// Start, end, escapes, preamble.
+type Envelope = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const ENVELOPES: [Envelope; 5] = [
     ("7E", "7E", &[("7D", "7D01"), ("7E", "7D02")], ""),
     ("7E", "7E", &[("7D", "7D5D"), ("7E", "7D5E")], "FEFE"),
     ("1002", "1003", &[("10", "1010")], ""),

@@ -5,6 +5,9 @@ use crate::lane::{Flight, Matcher, Right, Timing};
 use crate::workload::profile::Prepared;
 use fsu_plan::model::fleet::Device;
 
+/// A device, the bytes of a frame that was read for it, and whether they are right.
+type Read<'a> = (&'a Device, Result<&'a [u8], Wrong>, Result<(), Wrong>);
+
 /// A frame that came.
 pub struct ReplyMatcher<'a, F> {
     requests: &'a [Prepared],
@@ -17,7 +20,7 @@ pub struct ReplyMatcher<'a, F> {
     scratch: &'a mut Vec<u8>,
     /// The device that the frame was last parsed for, its bytes, and the result: all commands of a device share it, and differ by key
     /// only.
-    read: Option<(&'a Device, Result<&'a [u8], Wrong>, Result<(), Wrong>)>,
+    read: Option<Read<'a>>,
 }
 
 impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> ReplyMatcher<'a, F> {

@@ -43,13 +43,13 @@ pub fn respond(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Verdict {
     let mut raw = std::mem::take(&mut turn.scratch.raw);
     let verdict = match inner::parse(&turn.fsu.devices[device].template, wire, &mut raw) {
         Ok(frame) => answer(turn, device, frame).verdict,
-        Err(reason) => match layouts::answer_other(turn, device, wire) {
-            Some(answered) => answered.verdict,
-            None => {
+        Err(reason) => layouts::answer_other(turn, device, wire).map_or_else(
+            || {
                 turn.scratch.about = About::of(device).drop(reason);
                 Verdict::Dropped(reason)
-            }
-        },
+            },
+            |answered| answered.verdict,
+        ),
     };
     turn.scratch.raw = raw;
     count(turn, verdict)
@@ -177,7 +177,7 @@ pub(super) fn answer_command<'a>(
     if !rule.frames.is_empty() {
         turn.scratch.burst = Burst { left: rule.burst, done: 0, command, rule: rule_number, due_ns };
         let reply = build_next(turn, (device, rule), asked, dice);
-        return Answered { verdict: Verdict::Replies { due_ns }, is_command: true, reply };
+        return Answered { verdict: Verdict::Replies { due_ns }, is_command: true, reply: Some(reply) };
     }
     let reply = reply_of(turn, rule, home, 0);
     turn.compose(&device.template, reply, asked, &mut dice);
@@ -225,7 +225,7 @@ fn build_next<'a>(
     (device, rule): (&'a Device, &'a Rule),
     asked: Asked<'_>,
     mut dice: Dice,
-) -> Option<&'a Reply> {
+) -> &'a Reply {
     let Burst { done, command, .. } = turn.scratch.burst;
     turn.scratch.burst.left -= 1;
     turn.scratch.burst.done += 1;
@@ -236,7 +236,7 @@ fn build_next<'a>(
     if turn.fsu.faults.is_some() {
         draw(turn, device, rule, (done + 1, command), &mut dice);
     }
-    Some(reply)
+    reply
 }
 
 #[cold]
@@ -251,14 +251,15 @@ fn another(turn: &mut Turn<'_>, device_number: usize, wire: &[u8]) -> Option<i64
     turn.scratch.burst.due_ns = due_ns;
     let mut raw = std::mem::take(&mut turn.scratch.raw);
     let request = inner::parse(&device.template, wire, &mut raw).ok();
-    let next = request.and_then(|request| {
+    let next = request.map(|request| {
         // Its own generator: the faults of one reply must not change the values of the next.
         let seed = turn.run.seed ^ BURST_SEED.wrapping_mul(u64::from(done));
         let dice = Dice::new(seed, turn.state.identity, turn.state.messages);
         turn.state.replies += 1;
         let home = turn.home(device_number);
         let asked = Asked { device: home, request: request.raw, due: turn.moment.clock_at(due_ns) };
-        build_next(turn, (device, rule), asked, dice).map(|_| due_ns)
+        build_next(turn, (device, rule), asked, dice);
+        due_ns
     });
     turn.scratch.raw = raw;
     next

@@ -71,7 +71,7 @@ impl<'d> Others<'d> {
             if matches!(reply.payload, Payload::Raw) {
                 others.plain.push(as_it_is(template, &reply.frame.to_vec()));
             } else if !Arc::ptr_eq(template, &device.template)
-                && !others.layouts.iter().any(|known| std::ptr::eq(*known, &**template))
+                && !others.layouts.iter().any(|known| std::ptr::eq(*known, Arc::as_ptr(template)))
             {
                 others.layouts.push(template);
             }

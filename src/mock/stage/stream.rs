@@ -276,7 +276,9 @@ pub fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8
     let mut searches = vec![Search::default(); 2 * devices.len()];
     if at > 0 {
         // The byte before it may be the end of a frame, and its start.
-        searches.iter_mut().for_each(|search| search.begin_ended(at));
+        for search in &mut searches {
+            search.begin_ended(at);
+        }
     }
     let (searches, inner) = searches.split_at_mut(devices.len());
     let mut progress = Progress::default().with(Patience::End);

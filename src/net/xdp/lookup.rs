@@ -295,15 +295,14 @@ impl RawSender {
 
 /// The raw socket at a place; opens it if there is none.
 fn opened(place: &mut Option<Socket>, domain: Domain, at: SocketAddr) -> io::Result<&Socket> {
-    let socket = match place.take() {
-        Some(socket) => socket,
-        None => {
-            let socket = open(domain, Type::RAW, at)?;
-            // `ret 0`: without this filter every datagram would wait in the socket.
-            socket.attach_filter(&[socket2::SockFilter::new(0x06, 0, 0, 0)])?;
-            let _ = socket.set_recv_buffer_size(0);
-            socket
-        }
+    let socket = if let Some(socket) = place.take() {
+        socket
+    } else {
+        let socket = open(domain, Type::RAW, at)?;
+        // `ret 0`: without this filter every datagram would wait in the socket.
+        socket.attach_filter(&[socket2::SockFilter::new(0x06, 0, 0, 0)])?;
+        let _ = socket.set_recv_buffer_size(0);
+        socket
     };
     Ok(place.insert(socket))
 }

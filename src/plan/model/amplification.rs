@@ -187,7 +187,7 @@ mod tests {
     use crate::config::load::Loader;
     use crate::config::source::Source;
     use crate::model::fault::FaultSet;
-    use crate::model::fleet::VerifyChecksum;
+    use crate::model::fleet::{Layouts, VerifyChecksum};
     use crate::model::profile::Profiled;
     use crate::model::rule::Delay;
     use crate::model::template::Encoding;

@@ -331,7 +331,9 @@ impl Base {
     pub(crate) fn hand_over(&mut self, served: &mut super::served::Served) {
         let first = std::mem::take(&mut self.first);
         served.reserve(first.len());
-        first.iter().for_each(|&(place, address)| served.add(place, address, &[address.ip()]));
+        for (place, address) in first {
+            served.add(place, address, &[address.ip()]);
+        }
     }
 
     /// What was counted of both so far.

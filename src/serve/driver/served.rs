@@ -68,7 +68,9 @@ impl Served {
             (hosts.len() - 1) as u32
         });
         self.bound[place as usize] = (number, bound.port());
-        addresses.iter().for_each(|&ip| self.places.put(ip, bound.port(), Some(place)));
+        for &ip in addresses {
+            self.places.put(ip, bound.port(), Some(place));
+        }
     }
 
     /// Serves a place no longer. Returns its bound address; [`Served::forget`] takes each address that it had.

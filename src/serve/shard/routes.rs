@@ -44,15 +44,13 @@ impl Routes {
     /// The number of a route, for one more centre of an FSU.
     pub fn enter(&mut self, route: Route) -> RouteId {
         let Self { numbers, all, free } = self;
-        let number = *numbers.entry(route).or_insert_with(|| match free.pop() {
-            Some(number) => {
+        let number = *numbers.entry(route).or_insert_with(|| {
+            if let Some(number) = free.pop() {
                 all[number as usize] = (route, 0);
-                number
+                return number;
             }
-            None => {
-                all.push((route, 0));
-                (all.len() - 1) as u32
-            }
+            all.push((route, 0));
+            (all.len() - 1) as u32
         });
         all[number as usize].1 += 1;
         RouteId(number)
