@@ -240,6 +240,25 @@ fn registers_belong_to_the_device() {
 }
 
 /// What a check says of a template with these changes, places left out.
+#[test]
+fn conditions_of_a_layout_know_what_the_device_remembers() {
+    let rules = json!({
+        "64": {"set": {"cot": "#{cot}#", "seen[cot]": "1"}, "replies": [{"raw": "E5"}]},
+        "U/07000000": [
+            {"when": "has(seen['06']) && reg(cot) == 6 && entries(seen) == 1", "replies": [{"raw": "01"}]},
+            {"replies": [{"raw": "02"}]}
+        ],
+        "S/S": {"timeout": true}
+    });
+    let files = [("default.json".to_owned(), rules)];
+    let template = template();
+    let setup = Setup { template: &template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
+    let mut product = Product::over("tcp", &setup).unwrap_or_else(|told| panic!("{told}"));
+    let got = product.stream(&[&bytes(U), &bytes(I), &bytes(U)], now());
+    let got: Vec<String> = got.iter().map(|bytes| hex(bytes)).collect();
+    assert_eq!(got, expected(&["02", "E5", "01"]));
+}
+
 fn errors(change: impl FnOnce(&mut Value, &mut Value)) -> String {
     let (mut template, mut rules) = (template(), rules());
     change(&mut template, &mut rules);

@@ -81,6 +81,7 @@ pub fn known(test: &Calc, request: &[u8]) -> Option<bool> {
 /// Whether a condition holds for a request of a device, now.
 #[cold]
 fn holds(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> bool {
+    let device = turn.home(device);
     let mut dice = turn.dice();
     let Turn { fsu, state, scratch, moment, .. } = turn;
     let seq = state.replies + 1;
