@@ -267,6 +267,49 @@ fn entries_of_one_key_are_told_apart_by_what_varies() {
 }
 
 #[test]
+fn a_reply_of_fixed_size_repeats_what_stands_behind_a_field_of_variable_size() {
+    let uint = |name: &str, length: u64, endian: &str| json!({"name": name, "type": "uint", "length": length, "endian": endian});
+    let request = || {
+        let mut fields = counted();
+        let more = [uint("id", 2, "big"), uint("size", 1, "big"), json!({"name": "kind", "length": 2})];
+        fields.as_array_mut().unwrap().extend(more);
+        fields
+    };
+    let of = |response: Value, rule: Value, expected: &str| {
+        check((&request(), &response), rule, "01 41 0102 07 AABB", expected)
+    };
+    let kind = json!({"name": "kind", "length": 2});
+    of(json!([uint("id", 2, "big"), kind]), json!({}), "0102 AABB");
+    of(json!([kind, uint("id", 2, "little")]), json!({}), "AABB 0201");
+    of(json!([uint("id", 2, "big"), kind]), json!({"data": {"id": 9}}), "0009 AABB");
+    // Of another size: it is another field.
+    of(json!([{"name": "size", "type": "uint", "length": 2, "value": 3}]), json!({}), "0003");
+}
+
+#[test]
+fn a_condition_on_what_only_another_entry_has_does_not_hold() {
+    let mut template = template(json!([]), json!([]));
+    let entry = |fields: Value| json!({"data_frame_type": "01", "req_data_list": fields, "resp_data_list": [{"name": "out", "length": 1, "type": "uint"}]});
+    let uint = |name: &str| json!({"name": name, "length": 1, "type": "uint"});
+    let text = json!({"name": "text", "type": "str", "length": "rest"});
+    template["protocol"]["data_frame"] = json!([
+        entry(json!([uint("a")])),
+        entry(json!([uint("a"), uint("b")])),
+        entry(json!([uint("a"), uint("c"), text]))
+    ]);
+    let of = |when: &str, request: &str| {
+        answer(&template, &json!([{"when": when, "data": {"out": 1}}, {"data": {"out": 2}}]), &frame(request))
+    };
+    let each = |when: &str| ["05", "0500", "05000041"].map(|request| of(when, request));
+    assert_eq!(each("b == 0"), ["02", "01", "02"]);
+    assert_eq!(each("b != 7 && a == 5"), ["02", "01", "02"]);
+    assert_eq!(each("a == 5 || b == 0"), ["01", "01", "01"]);
+    assert_eq!(each("len(text) >= 0"), ["02", "02", "01"]);
+    assert_eq!(each("text != 'B'"), ["02", "02", "01"]);
+    assert_eq!(each("!(c == 1)"), ["02", "02", "01"]);
+}
+
+#[test]
 fn what_a_template_may_not_say() {
     let data = |field: Value| json!([{"name": "n", "length": 1, "type": "uint"}, field]);
     let of = |field: Value, expected: &[&str]| {

@@ -254,6 +254,7 @@ impl<'m, 'i> Machine<'m, 'i> {
             Op::Dec(number) => self.push(Value::Num(Num::Dec(number))),
             Op::Text(from, to) => self.push(Value::Text(Span { from, to, in_pool: true })),
             Op::Bytes(from, to) => self.push(Value::Bytes(Span { from, to, in_pool: true })),
+            Op::Absent => return Err(Failed::Absent),
             Op::Unary(op) => {
                 let number = self.pop_number()?;
                 self.push(Value::Num(calc::unary(op, number)?));

@@ -16,7 +16,7 @@ use crate::model::field::{Computed, Field, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::reply::{Expr, Form, Number, Part, Patch, Payload, Refusal, Reply};
 use crate::model::template::Template;
-use crate::model::walk::{Encode, Walk};
+use crate::model::walk::{Encode, Walk, Walked, What};
 use crate::wire::inner::write_lengths;
 use crate::wire::value::is_digits;
 use std::collections::HashMap;
@@ -398,8 +398,21 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
             if let Some(own) = &field.value {
                 put(diags, sources.scope, Target { slot, to }, own, draft);
             }
+            if let Some(walked) = asked_behind(sources, field) {
+                let value = Expr { parts: Box::new([Part::Walked(Box::new(walked))]), bytes_max: 0 };
+                draft.patches.push(patch(adapt(value, slot), slot, to));
+            }
         }
     }
+}
+
+/// The request's field of the same name and size behind its first field of variable size.
+fn asked_behind(sources: &Sources<'_>, field: &ResponseField) -> Option<Walked> {
+    let walk = sources.asked?;
+    let path = walk.path(&field.field.name).filter(|path| walk.nodes[path.node as usize].parent.is_none())?;
+    let is_field = matches!(walk.nodes[path.node as usize].what, What::Field { .. });
+    let walked = walk.element(path).filter(|_| is_field && field.field.computed == Computed::No)?;
+    (!walked.varies && walked.slot.len == field.field.slot.len).then_some(walked)
 }
 
 fn dynamic(json: &At<Json>) -> bool {

@@ -103,6 +103,8 @@ pub enum Op {
     Text(u32, u32),
     /// Bytes of the pool.
     Bytes(u32, u32),
+    /// A field that only other commands of the same key have: there is no value.
+    Absent,
     /// A field's value as a number.
     FieldNumber(u16),
     /// A field's value in its notation.

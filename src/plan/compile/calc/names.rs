@@ -36,8 +36,7 @@ impl Emitter<'_> {
                 return Ok(ValueKind::Whole);
             }
             Found::Elsewhere => {
-                let (from, to) = self.text(b"");
-                self.push(Op::Text(from, to), 0, 1);
+                self.push(Op::Absent, 0, 1);
                 return Ok(ValueKind::Any);
             }
         };
