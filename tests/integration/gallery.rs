@@ -127,7 +127,7 @@ fn the_generator_verifies_every_command() {
     let copy = Copy::new();
     let run = copy.run("auto");
     let main = files::json(&copy.path("sys_config.json"));
-    for (transport, option) in [("tcp", "--tcp"), ("broadcast", "--broadcast")] {
+    for (transport, option) in [("tcp", "--tcp"), ("broadcast", "--broadcast"), ("datagram", "--datagram")] {
         let fsus = main["fsu_list"].as_array().unwrap().iter().filter(|fsu| fsu["protocol_type"] == transport);
         for name in fsus.map(|fsu| fsu["fsuname"].as_str().unwrap()) {
             let (code, report) = flooded(&copy, &run, &[option, "--fsu", name]);
