@@ -1,21 +1,21 @@
 //! The BPF maps that both programs use: address and port to a number.
 //!
-//! Most FSUs have ports of one address. So the first IPv4 address at each port is in a table by port, which takes a step to look up. All
-//! others are in a hash map.
+//! Most FSUs have ports of one address. So those of the first IPv4 address are in a table by port, which takes a step to look up. All others
+//! are in a hash map.
 
 use super::bpf::{self, MAP_HASH, MAP_TABLE};
 use super::writer::{ADD_NUMBER, CALL, GO_IF_EQUAL, GO_IF_OTHER, LOOK_UP, MOVE, STACK, Size, Writer};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 
 /// Capacity of the hash map. An entry is one address of this machine with one port.
 pub const ADDRESSES_MAX: u32 = 262_144;
 /// Addresses put into the map with one call.
 const ADDRESSES_A_CALL: usize = 4_096;
 /// Ports of an address.
-const PORTS: usize = 65_536;
+const PORTS: u32 = 65_536;
 
 /// Address (IPv4 as IPv4-mapped IPv6), port in network byte order, two zero bytes.
 pub(super) type Key = [u8; 20];
@@ -29,24 +29,15 @@ pub struct Addresses {
     pub(super) hash: OwnedFd,
     /// By port.
     table: OwnedFd,
-    known: Mutex<Known>,
-}
-
-/// What is where.
-#[derive(Debug)]
-struct Known {
-    /// By port: the address in the table; 0.0.0.0: none.
-    table: Box<[u32]>,
-    /// Something is or was in the hash map.
-    has_others: bool,
+    /// The address whose ports are in the table.
+    first: OnceLock<u32>,
 }
 
 impl Addresses {
     pub(super) fn new() -> io::Result<Self> {
         let hash = bpf::map::<Key, u32>(MAP_HASH, ADDRESSES_MAX)?;
-        let table = bpf::map::<u32, Entry>(MAP_TABLE, PORTS as u32)?;
-        let known = Known { table: vec![0; PORTS].into(), has_others: false };
-        Ok(Self { hash, table, known: Mutex::new(known) })
+        let table = bpf::map::<u32, Entry>(MAP_TABLE, PORTS)?;
+        Ok(Self { hash, table, first: OnceLock::new() })
     }
 
     /// Directs datagrams for these addresses to the queue or socket with that number.
@@ -54,13 +45,11 @@ impl Addresses {
     /// # Errors
     /// The system's error; E2BIG above [`ADDRESSES_MAX`] entries of the hash map.
     pub fn add(&self, addresses: &[SocketAddr], number: u32) -> io::Result<()> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for part in addresses.chunks(ADDRESSES_A_CALL) {
             let (mut ports, mut entries, mut keys) = (Vec::with_capacity(part.len()), Vec::new(), Vec::<Key>::new());
             for &address in part {
-                match four(address).filter(|&ip| [0, ip].contains(&known.table[usize::from(address.port())])) {
+                match four(address).filter(|ip| self.first.get_or_init(|| *ip) == ip) {
                     Some(ip) => {
-                        known.table[usize::from(address.port())] = ip;
                         ports.push(u32::from(address.port()));
                         entries.push([ip, number + 1]);
                     }
@@ -68,13 +57,6 @@ impl Addresses {
                 }
             }
             bpf::put_all(self.table.as_fd(), &ports, &entries)?;
-            if known.has_others {
-                // It may have been there when the port was another's.
-                part.iter().filter(|address| is_in(&known, **address)).for_each(|&address| {
-                    let _ = bpf::take(self.hash.as_fd(), &key(address));
-                });
-            }
-            known.has_others |= !keys.is_empty();
             bpf::put_all(self.hash.as_fd(), &keys, &vec![number; keys.len()])?;
         }
         Ok(())
@@ -83,14 +65,16 @@ impl Addresses {
     /// Leaves datagrams for this address to the kernel from now on.
     ///
     /// # Errors
-    /// The system's error; ENOENT if the address is not in the map.
+    /// The system's error; ENOENT if the address is not there.
     pub fn remove(&self, address: SocketAddr) -> io::Result<()> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !is_in(&known, address) {
+        if four(address).is_none_or(|ip| self.first.get() != Some(&ip)) {
             return bpf::take(self.hash.as_fd(), &key(address));
         }
-        known.table[usize::from(address.port())] = 0;
-        bpf::put::<u32, Entry>(self.table.as_fd(), &address.port().into(), &[0, 0])
+        let port = u32::from(address.port());
+        match bpf::get::<u32, Entry>(self.table.as_fd(), &port)? {
+            [_, 0] => Err(io::Error::from_raw_os_error(libc::ENOENT)),
+            _ => bpf::put::<u32, Entry>(self.table.as_fd(), &port, &[0, 0]),
+        }
     }
 
     /// Code that looks up an IPv4 address in the table. The port is in register 3, in this machine's byte order; `load` loads the address
@@ -117,11 +101,6 @@ impl Addresses {
         to.put(ADD_NUMBER, (2, 0), 0, -1);
         to.jump(super::writer::GO, (0, 0), 0, found);
     }
-}
-
-/// Whether an address is in the table.
-fn is_in(known: &Known, address: SocketAddr) -> bool {
-    four(address) == Some(known.table[usize::from(address.port())])
 }
 
 /// The address as the table has it; `None`: it may not be there.

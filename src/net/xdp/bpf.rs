@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const MAP_CREATE: c_long = 0;
+const MAP_LOOKUP_ELEM: c_long = 1;
 const MAP_UPDATE_ELEM: c_long = 2;
 const MAP_DELETE_ELEM: c_long = 3;
 const PROG_LOAD: c_long = 5;
@@ -156,6 +157,14 @@ pub(super) fn map<K: Plain, V: Plain>(MapKind { kind, flags }: MapKind, entries_
 pub(super) fn put<K: Plain, V: Plain>(map: BorrowedFd<'_>, key: &K, value: &V) -> io::Result<()> {
     let (key, value) = (pointer(key), pointer(value));
     call(MAP_UPDATE_ELEM, &mut MapElement { map: number(map), key, value, flags: 0 }).map(|_| ())
+}
+
+/// The value of a key in a map made with these types.
+pub(super) fn get<K: Plain, V: Plain + Default>(map: BorrowedFd<'_>, key: &K) -> io::Result<V> {
+    let mut value = V::default();
+    let at = std::ptr::from_mut(&mut value).expose_provenance() as u64;
+    call(MAP_LOOKUP_ELEM, &mut MapElement { map: number(map), key: pointer(key), value: at, flags: 0 })?;
+    Ok(value)
 }
 
 /// Puts many values into a map.

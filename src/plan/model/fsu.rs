@@ -31,7 +31,8 @@ impl FsuId {
 
     /// Appends it as upper-case hex, as `${fsuid()}$` writes it.
     pub fn push_hex(&self, out: &mut Vec<u8>) {
-        crate::wire::inner::encode_hex(self.given(), out);
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        out.extend(self.given().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)]));
     }
 }
 

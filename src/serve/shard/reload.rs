@@ -175,7 +175,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             let fsu = &self.fleet.fsus[slot.fsu as usize];
             if fsu.transport != Transport::Tcp {
                 let expiry_ms = slot.clients.next_expiry(fsu.client_timeout_ms);
-                slot.clients_timed = expiry_ms.is_some();
+                slot.set_clients_timed(expiry_ms.is_some());
                 if let Some(expiry_ms) = expiry_ms {
                     self.later.at(expiry_ms, Timer::Clients(socket));
                 }

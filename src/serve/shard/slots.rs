@@ -4,10 +4,11 @@ use super::clients::Clients;
 use fsu_core::state::FsuState;
 use fsu_net::sys::prefetch;
 use fsu_plan::model::fleet::Fsu;
+use std::num::NonZeroU32;
 
 /// Cache lines of a [`FsuSlot`] that each request touches, from its begin on.
 const HOT_LINES: usize = 2;
-const _: () = assert!(size_of::<Option<FsuSlot>>() <= 168, "of a large fleet each byte counts");
+const _: () = assert!(size_of::<Option<FsuSlot>>() <= 152, "of a large fleet each byte counts");
 
 /// One FSU of the shard. The fields that each request touches come first: with thousands of FSUs, every cache line is a miss.
 #[derive(Debug)]
@@ -15,27 +16,50 @@ const _: () = assert!(size_of::<Option<FsuSlot>>() <= 168, "of a large fleet eac
 pub(crate) struct FsuSlot {
     /// Its number in the fleet.
     pub(crate) fsu: u32,
-    /// Open connections.
-    pub(crate) connections: u32,
+    /// [`SET`], open connections above it, and [`TIMED`].
+    few: NonZeroU32,
     pub(crate) clients: Clients,
     pub(crate) state: FsuState,
     /// When its next heartbeat is due.
     pub(crate) beat_due_ms: u64,
-    /// [`Timer::Clients`](super::timers::later::Timer::Clients) is in the wheel.
-    pub(crate) clients_timed: bool,
 }
+
+/// [`Timer::Clients`](super::timers::later::Timer::Clients) is in the wheel.
+const TIMED: u32 = 1 << 31;
+/// Always set: an [`Option`] of a slot takes no more than the slot.
+const SET: NonZeroU32 = NonZeroU32::MIN;
+/// One connection.
+const CONNECTION: u32 = 2;
 
 impl FsuSlot {
     /// An FSU that has heard nothing, by its number in the fleet.
     pub(crate) fn new(number: u32, fsu: &Fsu) -> Self {
-        Self {
-            fsu: number,
-            state: FsuState::new(fsu),
-            clients: Clients::default(),
-            clients_timed: false,
-            beat_due_ms: 0,
-            connections: 0,
-        }
+        Self { fsu: number, state: FsuState::new(fsu), clients: Clients::default(), beat_due_ms: 0, few: SET }
+    }
+
+    /// Open connections.
+    pub(crate) fn connections(&self) -> usize {
+        ((self.few.get() & !TIMED) / CONNECTION) as usize
+    }
+
+    /// A connection is opened.
+    pub(crate) fn connect(&mut self) {
+        self.few = SET | self.few.get().wrapping_add(CONNECTION);
+    }
+
+    /// A connection is closed.
+    pub(crate) fn disconnect(&mut self) {
+        self.few = SET | self.few.get().wrapping_sub(CONNECTION);
+    }
+
+    /// Whether [`Timer::Clients`](super::timers::later::Timer::Clients) is in the wheel.
+    pub(crate) fn has_clients_timed(&self) -> bool {
+        self.few.get() & TIMED != 0
+    }
+
+    /// That timer is in the wheel, or not.
+    pub(crate) fn set_clients_timed(&mut self, on: bool) {
+        self.few = SET | if on { self.few.get() | TIMED } else { self.few.get() & !TIMED };
     }
 }
 

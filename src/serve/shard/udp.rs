@@ -246,8 +246,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     fn time_clients(&mut self, socket: u32, now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        if !slot.clients_timed {
-            slot.clients_timed = true;
+        if !slot.has_clients_timed() {
+            slot.set_clients_timed(true);
             let expiry_ms = now.mono_ms.saturating_add(fsu.client_timeout_ms);
             self.later.at(expiry_ms, Timer::Clients(socket));
         }
@@ -266,7 +266,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             }
         });
         let next_ms = slot.clients.next_expiry(fsu.client_timeout_ms);
-        slot.clients_timed = next_ms.is_some();
+        slot.set_clients_timed(next_ms.is_some());
         if let Some(next_ms) = next_ms {
             self.later.at(next_ms, Timer::Clients(socket));
         }

@@ -33,7 +33,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let of_peer = self.peers.get(&(socket, peer.ip())).copied().unwrap_or(0);
         let refused = if let Err(Unheard::Refused(reason)) = heard {
             Some(reason)
-        } else if slot.connections as usize >= fsu.limits.connections_max {
+        } else if slot.connections() >= fsu.limits.connections_max {
             Some(Reason::ConnectionLimit)
         } else if of_peer >= fsu.limits.connections_per_peer_max {
             Some(Reason::PeerConnectionLimit)
@@ -47,7 +47,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         self.effort.add(CONN_EFFORT);
         self.peers.insert((socket, peer.ip()), of_peer + 1);
-        slot.connections += 1;
+        slot.connect();
         slot.state.counters.connections += 1;
         self.later.now_ms = now.mono_ms;
         if self.tide.tells(Move::Connected, now.mono_ms, &mut self.later) {
@@ -96,7 +96,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         });
         let conn = self.conns.get_mut(id)?;
         self.later.owed(&mut conn.delayed, Dest::Cut(id, Cut::Reset), now.mono_ns, &[]);
-        slot.connections += 1;
+        slot.connect();
         Some(id)
     }
 

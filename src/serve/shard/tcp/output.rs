@@ -271,7 +271,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             }
         }
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
-        slot.connections -= 1;
+        slot.disconnect();
         match lost {
             Lost::Drop(reason) => slot.state.counters.dropped[reason as usize] += count,
             Lost::Fault(kind) => {
