@@ -111,6 +111,6 @@ fn people_see_the_fields_of_every_layout() {
     has(&explained, &["note", "OK", "by its layout"]);
     let explained = said(&tree, &["explain", "--fsu", "site", "68 04 07000000"]);
     has(&explained, &["0B000000"]);
-    let planned = said(&tree, &["plan"]);
+    let planned = said(&tree, &["plan", "--fsu", "site"]);
     has(&planned, &["v/U", "07000000"]);
 }
