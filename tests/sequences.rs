@@ -76,6 +76,27 @@ fn frames_of_other_entries_and_bytes_as_they_are() {
 }
 
 #[test]
+fn a_key_in_the_data_frame_is_the_entry_s_unless_it_has_a_value() {
+    let mut template = template();
+    let cmd = json!({"name": "cmd", "length": 1});
+    template["protocol"]["pdu_left"].as_array_mut().unwrap().retain(|field| field["name"] != "cmd");
+    let entry = |key: &str, name: &str, reply: Value| json!({"data_frame_type": key, "name": name, "direction": "up", "resp_data_list": [{"name": "a", "length": 1, "value": "77"}, reply]});
+    template["protocol"]["data_frame"] = json!([
+        {"data_frame_type": "64", "req_data_list": [cmd], "resp_data_list": [cmd]},
+        entry("01", "own", cmd.clone()),
+        entry("02", "constant", json!({"name": "cmd", "length": 1, "value": "55"})),
+        entry("03", "asked", json!({"name": "cmd", "length": 1, "value": "#{cmd}#"}))
+    ]);
+    let rule = json!({"replies": [{"frame": "own"}, {"frame": "constant"}, {"frame": "asked"}, {"frame": "own", "data": {"cmd": "66"}}]});
+    let mut product = Product::strict(&template, json!({"64": rule}));
+    let got = product.datagram_from(1, &frame("68 05 01 64"), Clock::parse("2026-01-12T17:30:03"));
+    let got: Vec<String> = got.iter().map(|(_, bytes)| hex(bytes)).collect();
+    let expected =
+        ["68 05 02 77 01", "68 05 02 77 55", "68 05 02 77 64", "68 05 02 77 66"].map(|text| hex(&frame(text)));
+    assert_eq!(got, expected);
+}
+
+#[test]
 fn bursts_may_have_gaps() {
     let of = |burst: Value| json!({"cycle": [{"qoi": "01"}, {"qoi": "02"}], "burst": burst});
     let two = ["68 05 64 01 01..", "68 05 64 01 02.."];

@@ -282,6 +282,12 @@ fn a_reply_of_fixed_size_repeats_what_stands_behind_a_field_of_variable_size() {
     of(json!([uint("id", 2, "big"), kind]), json!({}), "0102 AABB");
     of(json!([kind, uint("id", 2, "little")]), json!({}), "AABB 0201");
     of(json!([uint("id", 2, "big"), kind]), json!({"data": {"id": 9}}), "0009 AABB");
+    // Bits are no number.
+    of(
+        json!([{"name": "kind", "length": 2, "type": "bit", "value": [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]}]),
+        json!({}),
+        "8001",
+    );
     // Of another size: it is another field.
     of(json!([{"name": "size", "type": "uint", "length": 2, "value": 3}]), json!({}), "0003");
 }

@@ -362,6 +362,7 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
     let slot = &field.field.slot;
     let to = field.field.at.in_frame(draft.frame.len());
     if sources.value(&field.field).is_none()
+        && field.value.is_none()
         && let Some(bytes) = sources.key_at(&field.field)
     {
         draft.frame[to..to + slot.len].copy_from_slice(bytes);
@@ -381,7 +382,9 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         draft.frame[to..to + slot.len].fill(0);
     }
     let asked = sources.request.and_then(|request| request.get(&*field.field.name).copied());
-    let asked = asked.filter(|asked| asked.slot.len == slot.len);
+    // A part of another command's key with a value of its own is that.
+    let is_key = field.value.is_some() && sources.key_at(&field.field).is_some();
+    let asked = asked.filter(|asked| !is_key && may_repeat(&asked.slot, slot));
     match (given, asked) {
         (Some(given), _) => {
             // The value for a register that was never set.
@@ -398,7 +401,7 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
             if let Some(own) = &field.value {
                 put(diags, sources.scope, Target { slot, to }, own, draft);
             }
-            if let Some(walked) = asked_behind(sources, field) {
+            if let Some(walked) = asked_behind(sources, field).filter(|_| !is_key) {
                 let value = Expr { parts: Box::new([Part::Walked(Box::new(walked))]), bytes_max: 0 };
                 draft.patches.push(patch(adapt(value, slot), slot, to));
             }
@@ -412,7 +415,13 @@ fn asked_behind(sources: &Sources<'_>, field: &ResponseField) -> Option<Walked> 
     let path = walk.path(&field.field.name).filter(|path| walk.nodes[path.node as usize].parent.is_none())?;
     let is_field = matches!(walk.nodes[path.node as usize].what, What::Field { .. });
     let walked = walk.element(path).filter(|_| is_field && field.field.computed == Computed::No)?;
-    (!walked.varies && walked.slot.len == field.field.slot.len).then_some(walked)
+    (!walked.varies && may_repeat(&walked.slot, &field.field.slot)).then_some(walked)
+}
+
+/// Whether a reply's field may repeat a field of the request: both have that size, and both or neither are bits.
+fn may_repeat(asked: &Slot, slot: &Slot) -> bool {
+    let is_bits = |slot: &Slot| matches!(slot.kind.base(), Kind::Bit(_));
+    asked.len == slot.len && is_bits(asked) == is_bits(slot)
 }
 
 fn dynamic(json: &At<Json>) -> bool {
