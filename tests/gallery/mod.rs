@@ -149,6 +149,12 @@ impl Talk {
         taken(&replies)
     }
 
+    /// Values that did not fit their fields, expressions without a value, and entries that made room for others.
+    pub fn failures(&self) -> [u64; 3] {
+        let counters = self.mock.counters(self.fsu).expect("it is in the fleet");
+        [counters.value_misfits, counters.expression_failures, counters.entries_dropped]
+    }
+
     /// What comes back for a request, whether or not it is doubtful.
     pub fn ask(&mut self, request: &[u8]) -> Vec<Vec<u8>> {
         let replies = self.send(request);
