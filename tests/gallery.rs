@@ -72,7 +72,11 @@ fn every_frame_is_answered() {
         for one in &frames.exchanges {
             check(one, &talk.ask(&one.request), "whole");
         }
-        assert_eq!(talk.failures(), [0; 3], "{name}: values that do not fit, expressions without a value, entries dropped");
+        assert_eq!(
+            talk.failures(),
+            [0; 3],
+            "{name}: values that do not fit, expressions without a value, entries dropped"
+        );
     });
 }
 

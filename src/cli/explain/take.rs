@@ -143,7 +143,12 @@ fn is_outer(fsu: &Fsu, bytes: &[u8], inner: Weight) -> bool {
 /// How well the bytes fit a request, and of which device.
 fn request(fsu: &Fsu, bytes: &[u8], said: &Said) -> (usize, Weight) {
     let device = said.device.unwrap_or_else(|| datagram::choose(fsu, bytes, &mut Vec::new()));
-    let weight = fsu.devices.get(device).map_or(Weight::None, |device| request_weight(device, bytes));
+    let own = fsu.devices.get(device).map_or(Weight::None, |device| request_weight(device, bytes));
+    // Another layout counts only if the frame is right there, as while serving.
+    let is_right = fsu.devices.iter().any(|other| {
+        other.layouts.home.map(usize::from) == Some(device) && request_weight(other, bytes) == Weight::Request
+    });
+    let weight = if is_right { Weight::Request } else { own };
     // A stream may hold several frames; the first one decides.
     let cut = |device: &Device| match framer::cut(&device.template, bytes) {
         Cut::Frame(len) if len > 0 && len < bytes.len() => request_weight(device, &bytes[..len]),

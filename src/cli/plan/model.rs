@@ -60,6 +60,9 @@ pub(super) struct LimitsPlan {
 #[derive(Debug, Serialize)]
 pub(super) struct DevicePlan {
     pub(super) vendor: String,
+    /// The layout of its template; empty: there is one.
+    #[serde(skip)]
+    pub(super) layout: String,
     pub(super) sub_dev_type: u8,
     pub(super) sub_dev_addr: u8,
     pub(super) verify_checksum: &'static str,
@@ -294,12 +297,18 @@ pub(super) struct NoCommand {
 }
 
 impl FsuPlan {
-    /// What it has of the command with that key: its devices that know it, their frame, and it alone.
+    /// What it has of the command with that key, or with `layout/KEY`: its devices that know it, their frame, and it alone.
     ///
     /// # Errors
     /// No device has it; the nearest keys.
     pub(super) fn only(&mut self, key: &str) -> Result<(), NoCommand> {
-        let digits = key_digits(key).concat();
+        let in_layout = key.split_once('/').filter(|(layout, _)| self.devices.iter().any(|one| one.layout == *layout));
+        if let Some((layout, _)) = in_layout {
+            self.devices.retain(|device| device.layout == layout);
+        }
+        let own = in_layout.map_or(key, |(_, own)| own);
+        let is_name = self.devices.iter().flat_map(|device| &device.commands).any(|one| one.key == own);
+        let digits = if is_name { own.to_owned() } else { key_digits(own).concat() };
         let known: BTreeSet<&str> =
             self.devices.iter().flat_map(|device| &device.commands).map(|one| &*one.key).collect();
         if !known.contains(&*digits) {
@@ -340,6 +349,7 @@ impl DevicePlan {
         let several = template.checksums().nth(1).is_some();
         Self {
             vendor: device.vendor.to_string(),
+            layout: device.layouts.all.get(usize::from(device.layouts.own)).map_or("", |own| &own.name).into(),
             sub_dev_type: device.sub_dev_type,
             sub_dev_addr: device.sub_dev_addr,
             verify_checksum: match device.verify_checksum {

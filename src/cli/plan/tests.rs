@@ -104,6 +104,25 @@ fn n19_one_command_is_shown_alone() {
 }
 
 #[test]
+fn n19_a_command_of_another_layout() {
+    let told = |cmd: &str| {
+        let which = Which { config: None, gallery: true };
+        let (fsu, cmd) = (Some("iec104".to_owned()), Some(cmd.to_owned()));
+        let mut out = Vec::new();
+        let args = PlanArgs { which, fsu, cmd, list: false, json: false };
+        plan(&args, Texts::ENGLISH, &mut out).map_err(|error| error.to_string())?;
+        Ok::<_, String>(String::from_utf8(out).unwrap())
+    };
+    let start = told("U/07000000").unwrap();
+    assert!(start.contains("iec104/U") && start.contains("07000000"), "{start}");
+    assert_eq!(told("07000000"), Ok(start));
+    assert!(told("other/other").unwrap().contains("iec104/other"));
+    assert!(told("protocol/64").unwrap().contains("64"));
+    let wrong = told("U/64").unwrap_err();
+    assert!(wrong.starts_with("--cmd: iec104 has no command `U/64`"), "{wrong}");
+}
+
+#[test]
 fn n19_a_list_of_what_there_is() {
     golden::check("plan_list.txt", &told(None, None, true, false).unwrap());
     let one = told(Some("gate"), None, true, false).unwrap();
