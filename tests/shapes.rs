@@ -276,3 +276,81 @@ fn a_hostile_frame_costs_no_more_than_its_bytes() {
         }
     }
 }
+
+/// Lines of text: there is no header, and the key is the first word.
+fn lines() -> Value {
+    let verb = || json!({"name": "verb", "type": "str", "until": "20"});
+    json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "data_frame_type_flag": "verb",
+        "pdu_left": [],
+        "pdu_tailer": [{"name": "end", "length": 2, "value": "0D0A"}],
+        "data_frame": [
+            {"data_frame_type": hex(b"READ"),
+                "req_data_list": [verb(), {"name": "number", "type": "dec", "length": "rest"}],
+                "resp_data_list": [{"name": "ok", "type": "str", "length": 3, "value": "OK "},
+                    {"name": "value", "type": "dec", "length": "rest"}]},
+            {"data_frame_type": hex(b"WRITE"),
+                "req_data_list": [verb(), {"name": "number", "type": "dec", "until": "20"},
+                    {"name": "value", "type": "dec", "length": "rest"}],
+                "resp_data_list": [{"name": "ok", "type": "str", "length": 2, "value": "OK"}]}
+        ]
+    }})
+}
+
+#[test]
+fn a_frame_may_have_no_header() {
+    let rules = json!({
+        hex(b"READ"): {"data": {"value": "${reg(r[number], 0) * 10 + 7}$"}},
+        hex(b"WRITE"): {"set": {"r[number]": "#{value}#"}}
+    });
+    let exchanges: [(&[u8], &[u8]); 5] = [
+        (b"READ 5\r\n", b"OK 7\r\n"),
+        (b"WRITE 5 12\r\n", b"OK\r\n"),
+        (b"STOP 5\r\n", b"unknown_command"),
+        (b"\r\n", b"bad_length"),
+        (b"READ 5", b"bad_end"),
+    ];
+    for (request, expected) in exchanges {
+        check(&lines(), &rules, request, expected);
+    }
+    let mut absent = lines();
+    absent["protocol"].as_object_mut().unwrap().remove("pdu_left");
+    assert!(errors(&absent, &rules).starts_with("`pdu_left` is missing (the header fields; `[]` if there are none)"));
+}
+
+/// A key of a rule file is in digits of either case, also where the whole key is behind a field of variable size.
+#[test]
+fn a_key_behind_a_text_is_written_in_either_case() {
+    for (key, rule) in [("4a4f4b", "4A4F4B"), ("4A4F4B", "4a4f4b"), ("4a4F4b", "4A4f4B")] {
+        let mut template = lines();
+        template["protocol"]["data_frame"][1]["data_frame_type"] = json!(key);
+        check(&template, &json!({rule: {}, hex(b"READ"): {}}), b"JOK 5 12\r\n", b"OK\r\n");
+    }
+}
+
+/// Fields that are there if a bit of a map says so (templates.md, Lists and choices).
+#[test]
+fn a_bitmap_announces_fields() {
+    let optional = |name: &str, by: &str, field: Value| json!({"name": name, "type": "choice", "by": by, "cases": {"1": [field], "else": []}});
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [{"name": "cmd", "length": 1}],
+        "data_frame": [{"data_frame_type": "01",
+            "req_data_list": [
+                {"name": "map", "length": 1, "type": "bit", "bits": {"has_stan": [0, 0], "has_amount": [1, 1]}},
+                optional("f0", "map.has_stan", json!({"name": "stan", "type": "dec", "length": 6})),
+                optional("f1", "map.has_amount", json!({"name": "amount", "type": "dec", "length": 4}))
+            ],
+            "resp_data_list": [{"name": "next", "type": "dec", "length": 4, "value": 9}]}]
+    }});
+    let rules = json!({"01": {"data": {"next": "${f1.amount + 1}$"}}});
+    let exchanges: [(&[u8], &[u8]); 4] = [
+        (b"\x01\x400125", b"\x010126"),
+        (b"\x01\xC00000070125", b"\x010126"),
+        (b"\x01\x80000007", b"\x010009"),
+        (b"\x01\x40012", b"bad_length"),
+    ];
+    for (request, expected) in exchanges {
+        check(&template, &rules, request, expected);
+    }
+}

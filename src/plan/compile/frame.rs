@@ -40,8 +40,8 @@ pub(super) fn frame(
     if !whole("pdu_left", raw_left, diags) || !whole("pdu_tailer", raw_tail, diags) {
         return None; // what else seems wrong may only follow from that
     }
-    if raw_left.is_empty() {
-        diags.error(protocol.pos, "`pdu_left` is missing or empty (the header fields)");
+    if protocol.pdu_left.is_none() {
+        diags.error(protocol.pos, "`pdu_left` is missing (the header fields; `[]` if there are none)");
         return None;
     }
     let (mut left, left_len) = area(diags, raw_left, false);

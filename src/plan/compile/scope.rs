@@ -205,10 +205,14 @@ pub(super) fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
         digits.len() == own.parts.len() && spelled(&digits, &own.parts, &own.digits).as_deref() == Some(text)
     };
     if draft.commands.first().is_some_and(|command| command.parts.is_empty()) {
-        // A layout without a key: its entries are named by what the template has in the key's place.
-        let all = draft.plan.commands.iter().enumerate();
-        let spelled = all.filter(|(_, command)| !command.up && *command.key_text == *key.trim());
-        return spelled.map(|(number, _)| number).collect();
+        // A layout without a key: its entries are named by what the template has in the key's place. A key that is wholly
+        // behind a field of variable size is in digits, of either case.
+        let named = |name: &str| -> Vec<usize> {
+            let all = draft.plan.commands.iter().enumerate();
+            all.filter(|(_, command)| !command.up && *command.key_text == *name).map(|(number, _)| number).collect()
+        };
+        let exactly = named(key.trim());
+        return if exactly.is_empty() { named(&joined) } else { exactly };
     }
     draft.by_key.named(&digits).into_iter().filter(same).collect()
 }

@@ -346,7 +346,8 @@ fn walk_fits(walks: &Walks, raw: &[u8]) -> bool {
         && walks.constants.iter().all(|constant| walk::carries(walk, raw, constant))
 }
 
-/// Whether a request has the key of some command whose size varies, none of which fits it.
+/// Whether a request has the key of some command whose size varies, none of which fits it. One that the request's values rule out,
+/// as far as they can be read, is not meant.
 fn is_misshapen(template: &Template, frame: &Frame<'_>) -> bool {
     let shapes = template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min);
     let numbers = shapes.filter_map(|shape| shape.table.find(key(shape, frame.raw))).flatten();
@@ -354,7 +355,15 @@ fn is_misshapen(template: &Template, frame: &Frame<'_>) -> bool {
     commands.any(|command| {
         command.request_walk().is_some_and(|walk| walk::check(walk, frame.raw).is_err())
             && command.constants.iter().all(|constant| carries(constant, frame.raw))
+            && !command.walk.as_deref().is_some_and(|walks| is_other(walks, frame.raw))
     })
+}
+
+/// Whether the request has another value where the entry has a constant behind a field of variable size.
+fn is_other(walks: &Walks, raw: &[u8]) -> bool {
+    let Some(walk) = &walks.request else { return false };
+    let differs = |constant| !walk::carries(walk, raw, constant);
+    walks.constants.iter().any(|constant| walk::bytes(walk, raw, &constant.path).is_some() && differs(constant))
 }
 
 /// Whether the data frame has a size of this command's requests, and the constants that select it.
