@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 /// What `explain` says of a frame.
 fn explained(template: &Value, sent: &str) -> String {
+    explained_by(template, &json!({"01": {}}), sent)
+}
+
+/// The same with these rules.
+fn explained_by(template: &Value, rules: &Value, sent: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, file: &Value| std::fs::write(dir.path().join(name), file.to_string()).unwrap();
     let fsu = json!({"fsuname": "one", "port": 0, "protocol_type": "tcp", "config_dir": "."});
@@ -12,7 +17,7 @@ fn explained(template: &Value, sent: &str) -> String {
     write("sys_config.json", &json!({"fsu_list": [fsu]}));
     write("fsu_devices.json", &json!({"device_list": [device]}));
     write("t.json", template);
-    write("default.json", &json!({"01": {}}));
+    write("default.json", rules);
     let config = dir.path().to_str().unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fsu-mock"));
     let output = command.args(["explain", "--config", config, "--fsu", "one", sent]).output().unwrap();
@@ -101,4 +106,37 @@ fn n02_explain_and_plan_say_what_it_counts() {
         &["plan", "-c", config, "--fsu", "a"],
         &[formula, "data_frame_length counts the data frame alone", "data_frame_length counts the data frame and cmd"],
     );
+}
+
+/// A reply of raw bytes that is shorter than header and tail is one of the shapes that a frame is compared with.
+#[test]
+fn a_frame_is_compared_with_a_raw_reply_that_is_shorter_than_its_tail() {
+    let hex = |name: &str| json!({"name": name, "length": 1});
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [{"name": "start", "length": 1, "value": "68"}, hex("cmd")],
+        "pdu_tailer": [hex("cs"), {"name": "end", "length": 1, "value": "16"}],
+        "checksum": {"field": "cs", "algorithm": "sum", "to": "data_frame"},
+        "data_frame": [{"data_frame_type": "01", "req_data_list": []}]
+    }});
+    let text = explained_by(&template, &json!({"01": {"replies": [{"raw": "E5"}]}}), "68010116");
+    assert!(text.contains("reply: E5"), "{text}");
+}
+
+/// Where the whole key is behind a field of variable size, it is said which constant rules an entry out.
+#[test]
+fn a_key_behind_a_text_is_explained() {
+    let entry =
+        |key: &str| json!({"data_frame_type": key, "req_data_list": [{"name": "verb", "type": "str", "until": "20"}]});
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "data_frame_type_flag": "verb", "pdu_left": [], "pdu_tailer": [{"name": "end", "length": 1, "value": "0A"}],
+        "data_frame": [entry("474F"), entry("5550")]
+    }});
+    let text = explained_by(&template, &json!({"474F": {}, "5550": {}}), "5550200A");
+    let said = [
+        "key 5550: at no fixed place",
+        "is not command 1 of the template: verb = 474F, the request has 5550",
+        "is command 2 of the template",
+    ];
+    assert!(said.iter().all(|said| text.contains(said)), "{text}");
 }

@@ -267,6 +267,9 @@ fn best_reply<'a>(
     let template = &*device.template;
     let rules = device.rules.get(number).map(|rules| &**rules).unwrap_or_default();
     let replies = rules.iter().filter(|rule| !rule.timeout).flat_map(|rule| &rule.replies);
+    // Raw bytes may be shorter than header and tail: such a reply has nothing in common with a frame.
+    let around = template.left_len + template.tail_len;
+    let replies = replies.filter(|reply| reply.frame.len() >= around);
     let agreed = replies.map(|reply| (Some(&**reply), agreement(template, Some(command), reply, frame)));
     let unruled = Agreement {
         key: fields::key_is(template, command, frame),

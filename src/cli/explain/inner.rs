@@ -16,7 +16,7 @@ use fsu_plan::wire::framer;
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::wire::value;
-use fsu_plan::wire::walk::Wrong;
+use fsu_plan::wire::walk::{self, Wrong};
 use fsu_plan::wire::{stuffing, sums};
 use fsu_plan::words::count;
 
@@ -207,7 +207,14 @@ pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Opt
         Candidate { number: number + 1, chosen: chosen == Some(number), why }
     };
     let candidates = (0..template.commands.len()).filter(|&number| has(number)).map(candidate).collect();
-    Some(CommandView { key, parts: shape.parts.iter().map(part).collect(), candidates })
+    let mut parts: Vec<String> = shape.parts.iter().map(part).collect();
+    let mut key = key;
+    if parts.is_empty() {
+        let chosen = chosen.and_then(|number| template.commands.get(number));
+        key = chosen.map_or_else(|| "unknown".into(), |command| command.key_text.to_string());
+        parts.push("at no fixed place".into());
+    }
+    Some(CommandView { key, parts, candidates })
 }
 
 /// Whether the frame has this command's key at the command's place for it.
@@ -228,7 +235,19 @@ fn misfit(command: &Command, frame: &Frame<'_>, fixed: bool) -> Option<String> {
     if let Some(constant) = command.constants.iter().find(carried) {
         return Some(format!("{}, the request has {}", describe::constant(constant), held(constant, frame.raw)));
     }
+    if let Some(why) = behind(command, frame) {
+        return Some(why);
+    }
     Some(format!("a data frame of {}, the request's has {}", describe::request_size(command), frame.data_len))
+}
+
+/// The first constant behind a field of variable size, a part of the key or one marked `match`, that the request does not have.
+fn behind(command: &Command, frame: &Frame<'_>) -> Option<String> {
+    let walks = command.walk.as_deref()?;
+    let walk = walks.request.as_deref()?;
+    let constant = walks.constants.iter().find(|constant| !walk::carries(walk, frame.raw, constant))?;
+    let held = walk::bytes(walk, frame.raw, &constant.path).map_or_else(|| "nothing".into(), |(bytes, _)| hex(bytes));
+    Some(format!("{} = {}, the request has {held}", constant.name, hex(&constant.bytes)))
 }
 
 /// The bytes of a frame at the place of a constant.
