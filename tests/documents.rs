@@ -1,7 +1,7 @@
 //! What the documents say is so.
 //!
-//! docs/describe/add-a-vendor.md shows the files of docs/examples/meter as they are, and its exchanges (`FSU REQUEST -> REPLY`)
-//! are what they answer, in that order. Every key, limit and reason is in the page that lists them, in both languages. Every link
+//! docs/describe/add-a-vendor.md shows the files of docs/examples/meter, station and gate as they are, and its exchanges
+//! (`FSU REQUEST -> REPLY`) are what they answer, in that order. Every key, limit and reason is in the page that lists them, in both languages. Every link
 //! leads somewhere. docs/zh is the same tree as docs.
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
@@ -32,12 +32,15 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).expect("the document")
 }
 
-/// The worked example, in both languages.
+/// The worked examples, in both languages.
 const EXAMPLES: [&str; 2] = ["describe/add-a-vendor.md", "zh/describe/add-a-vendor.md"];
 
-fn example() -> Fleet {
+/// Their directories, and how many exchanges over udp and over other transports the document has of each.
+const WORKED: [(&str, usize, usize); 3] = [("meter", 1, 7), ("station", 0, 6), ("gate", 1, 5)];
+
+fn example(name: &str) -> Fleet {
     let mut loader = Loader::new(Source::Directory);
-    let fleet = compile(&mut loader, &root().join("examples/meter/sys_config.json"));
+    let fleet = compile(&mut loader, &root().join("examples").join(name).join("sys_config.json"));
     assert_eq!(loader.diags.lines().collect::<Vec<_>>(), [""; 0]);
     fleet.expect("the example compiles")
 }
@@ -49,11 +52,16 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_document_shows_every_file_as_it_is() {
-    let example = root().join("examples/meter");
-    let files = files(&example);
+    for (example, ..) in WORKED {
+        shows(&root().join("examples").join(example));
+    }
+}
+
+fn shows(example: &Path) {
+    let files = files(example);
     assert!(files.len() >= 4, "{files:?}");
     for path in files {
-        let name = path.strip_prefix(&example).expect("a path below").display();
+        let name = path.strip_prefix(example).expect("a path below").display();
         let text = fs::read_to_string(&path).expect("a file");
         for (document, colon) in EXAMPLES.into_iter().zip([":", "："]) {
             let shown = format!("`{name}`{colon}\n\n```json\n{text}```\n");
@@ -63,15 +71,24 @@ fn the_document_shows_every_file_as_it_is() {
 }
 
 #[test]
-fn the_example_answers_what_the_document_says() {
+fn the_examples_answer_what_the_document_says() {
     let exchanges =
         EXAMPLES.map(|name| read(name).lines().filter(|line| line.contains(" -> ")).collect::<Vec<_>>().join("\n"));
     assert_eq!(exchanges[0], exchanges[1]);
+    for (name, over_udp, others) in WORKED {
+        let played = play(name, &exchanges[0]);
+        let many = played.iter().filter(|&&played| played == Transport::Udp).count();
+        assert_eq!((many, played.len() - many), (over_udp, others), "{name}: {played:?}");
+    }
+}
+
+/// Plays the exchanges of one example on a fresh run: the transport of each.
+fn play(name: &str, exchanges: &str) -> Vec<Transport> {
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
-    let mut mock = Mock::new(example().into(), run);
+    let mut mock = Mock::new(example(name).into(), run);
     let peer = ([127, 0, 0, 1], 9).into();
     let mut played = Vec::new();
-    for line in exchanges[0].lines() {
+    for line in exchanges.lines() {
         let Some((asked, expected)) = line.split_once(" -> ") else { continue };
         let Some((name, request)) = asked.split_once(' ') else { continue };
         let Some(fsu) = mock.find(name) else { continue };
@@ -82,8 +99,7 @@ fn the_example_answers_what_the_document_says() {
         assert_eq!(replies, [expected.trim()], "{line}");
         played.push(mock.fleet().fsus[fsu].transport);
     }
-    let many = |transport| played.iter().filter(|&&played| played == transport).count();
-    assert!(many(Transport::Udp) >= 1 && many(Transport::Tcp) >= 6, "{played:?}");
+    played
 }
 
 /// Those of `words` that the document does not have as code.
