@@ -210,7 +210,7 @@ fn explain_knows_every_byte() {
             // A request of another layout is taken for one.
             let has_layouts = json(&root().join(name).join("template.json"))["frames"].is_object();
             let has_replies = !told["replies"].as_array().unwrap().is_empty();
-            let is_like = !has_layouts || has_replies == !one.replies.is_empty();
+            let is_like = !has_layouts || has_replies != one.replies.is_empty();
             assert!(is_like, "{}: taken for {}", one.name, told["taken_for"]);
             // A request that is wrong on purpose is refused, with a reason, or waits for more.
             let is_right = item["faults"].as_array().is_none_or(Vec::is_empty);
