@@ -306,7 +306,7 @@ impl<'a> Walk<'a> {
                     format!("{whole} bytes, and has {}", rest.len())
                 }
                 Framing::Length(_) => format!("as many bytes as its length field tells, and has {}", rest.len()),
-                Framing::Delimited | Framing::Enveloped => format!("{} (end)", hex(&template.end)),
+                Framing::Delimited | Framing::Enveloped => format!("{} (end)", hex(template.delimiter().0)),
                 Framing::Keyed => format!("as many bytes as its command has, and has {}", rest.len()),
             }
         });

@@ -434,7 +434,7 @@ fn framing(template: &Template) -> String {
             Some(field) => format!("by the length at {}", describe::span(field.at, field.len)),
             None => "by a length".into(),
         },
-        Framing::Delimited => format!("delimited, from {} to {}", hex(&template.start), hex(&template.end)),
+        Framing::Delimited => format!("delimited, from {} to {}", hex(&template.start), hex(template.delimiter().0)),
         Framing::Keyed => "by the size of the command in the header".into(),
         Framing::Enveloped => format!("by the envelope, from {} to {}", hex(&template.start), hex(&template.end)),
     }

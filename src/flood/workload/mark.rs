@@ -84,7 +84,7 @@ impl Marks {
         let at = field.at.in_frame(raw.len());
         let ends: &[u8] = match (template.framing, template.encoding) {
             // An end within a frame may cut a stream.
-            (Framing::Delimited, Encoding::Binary) => &template.end,
+            (Framing::Delimited, Encoding::Binary) => template.delimiter().0,
             _ => &[],
         };
         let digit = |place: usize| {

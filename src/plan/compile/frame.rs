@@ -61,6 +61,8 @@ pub(super) fn frame(
         coding: None,
         start,
         end: end.unwrap_or_default(),
+        closing: Box::default(),
+        behind: 0,
         left: left.into(),
         tail: tail.into(),
         left_len,
@@ -87,6 +89,7 @@ pub(super) fn frame(
     coding::gaps(&mut plan);
     lengths(diags, raw_left, raw_tail, &mut plan);
     plan.versions = versions(diags, raw_left, raw_tail, &plan);
+    closing(&mut plan);
     Some(Frame { plan, size_known: fixed.is_ok() })
 }
 
@@ -173,6 +176,18 @@ fn boundary(
     let (bytes, _) = field::constant(diags, &field.slot, value)?;
     field.computed = computed;
     Some(bytes)
+}
+
+/// Finds the constant in the tail that shows where a frame ends though it is not the last field.
+fn closing(plan: &mut Template) {
+    if !plan.end.is_empty() || plan.is_hex() {
+        return;
+    }
+    let whole = |constant: &&Constant| constant.at.0 < 0 && constant.mask.iter().all(|&byte| byte == 0xFF);
+    if let Some(last) = plan.versions.iter().filter(whole).max_by_key(|constant| constant.at) {
+        plan.behind = (last.at.0.unsigned_abs() as usize).saturating_sub(last.bytes.len());
+        plan.closing = last.bytes.clone();
+    }
 }
 
 /// An error that was reported already.

@@ -33,8 +33,8 @@ const FSU_BYTES: usize = size_of::<Fsu>() + 512;
 pub const NAME_BYTES_MAX: usize = 200;
 
 /// What allows a stream to be cut into frames.
-const CUT: &str = "`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command \
-                   that header fields name and requests of one size, all with `req_data_list`, for each command";
+const CUT: &str = "`total_length`; a length field; a last tail field with a `value`; without ascii_hex, a tail field with a \
+                   `value` and `match`; or, without ascii_hex, a command that header fields name and requests of one size, all with `req_data_list`, for each command";
 
 /// The FSUs compiled so far, and what each needs of the whole fleet.
 pub(super) struct Fsus<'f> {
@@ -287,7 +287,7 @@ fn count(diags: &mut Diags, entry: &At<RawFsu>) -> u64 {
 fn check_templates(diags: &mut Diags, pos: Pos, transport: Transport, devices: &SharedDevices) {
     let templates = || devices.iter().map(|device| &*device.template);
     if transport == Transport::Tcp {
-        for template in templates().filter(|of| of.framing == Framing::Delimited && of.end.is_empty()) {
+        for template in templates().filter(|of| of.framing == Framing::Delimited && of.delimiter().0.is_empty()) {
             let text = format!(
                 "{} has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut ({CUT})",
                 template.path

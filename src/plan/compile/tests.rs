@@ -220,8 +220,8 @@ fn a_stream_without_marks_is_cut_by_the_command() {
                       that is never answered)";
     unmarked(&json!([read, reset]), &[unanswered]);
     let cannot = "/fsu_list/0: error: t.json has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut \
-                  (`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command that \
-                  header fields name and requests of one size, all with `req_data_list`, for each command)";
+                  (`total_length`; a length field; a last tail field with a `value`; without ascii_hex, a tail field with a \
+                  `value` and `match`; or, without ascii_hex, a command that header fields name and requests of one size, all with `req_data_list`, for each command)";
     unmarked(&json!([read, {"data_frame_type": "08"}]), &[cannot]);
     unmarked(&json!([read, {"data_frame_type": "03", "req_data_list": [word("from")]}]), &[cannot]);
 }

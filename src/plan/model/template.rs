@@ -296,6 +296,10 @@ pub struct Template {
     pub start: Box<[u8]>,
     /// The constant bytes a frame ends with; empty: none.
     pub end: Box<[u8]>,
+    /// Where `end` is empty: the last constant of the tail that is marked `match`, such as an ETX before its checksum; empty: none.
+    pub closing: Box<[u8]>,
+    /// Bytes of the tail behind `closing`.
+    pub behind: usize,
     /// Header fields.
     pub left: Box<[Field]>,
     /// Tail fields.
@@ -337,6 +341,11 @@ pub struct Template {
 }
 
 impl Template {
+    /// The bytes that show where a frame of [`Framing::Delimited`] ends, and how many of its bytes are behind them.
+    pub fn delimiter(&self) -> (&[u8], usize) {
+        if self.end.is_empty() { (&self.closing, self.behind) } else { (&self.end, 0) }
+    }
+
     /// Bytes of the smallest raw frame.
     pub fn raw_len_min(&self) -> usize {
         self.left_len + self.tail_len + self.data_len_fixed.unwrap_or(0)

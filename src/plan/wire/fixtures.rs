@@ -45,6 +45,8 @@ pub fn delimited() -> Template {
         coding: None,
         start: [0x7E].into(),
         end: [0x0D].into(),
+        closing: Box::default(),
+        behind: 0,
         left: Box::default(),
         tail: Box::default(),
         left_len: 3,
@@ -122,6 +124,8 @@ pub fn length() -> Template {
     Template {
         start: [0x68].into(),
         end: [0x16].into(),
+        closing: Box::default(),
+        behind: 0,
         left_len: 4,
         lengths: [field].into(),
         framing: Framing::Length(0),
@@ -138,6 +142,8 @@ pub fn keyed() -> Template {
     Template {
         start: Box::default(),
         end: Box::default(),
+        closing: Box::default(),
+        behind: 0,
         left_len: 3,
         tail_len: 1,
         data_len_max: 2,

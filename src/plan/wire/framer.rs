@@ -111,7 +111,9 @@ impl Search {
 
     #[inline(never)]
     fn delimited(&mut self, template: &Template, bytes: &[u8], at: usize) -> Cut {
-        let end = &*template.end;
+        let (end, behind) = template.delimiter();
+        // From the first byte of the end on.
+        let ending = end.len() + behind;
         let (min, max) = (wire_len(template, template.data_len_fixed.unwrap_or(0)), longest(template));
         let body = at + template.start.len();
         // Bytes past the largest possible frame are not read.
@@ -155,17 +157,23 @@ impl Search {
             if size > max {
                 break;
             }
-            match ends_at(at + size - end.len()) {
+            match ends_at(at + size - ending) {
+                Some(true) if size > bytes.len() - at => return Cut::More,
                 Some(true) => return Cut::Frame(size),
                 Some(false) => {}
                 None => return Cut::More,
             }
         }
 
-        let earliest = body.max(at + min.saturating_sub(end.len()));
+        let earliest = body.max(at + min.saturating_sub(ending));
         let found = self.next_end(template, bytes, body, earliest);
         if let Some(found) = found.filter(|found| latest.is_none_or(|latest| *found <= latest)) {
-            return Cut::Frame(found + end.len() - at);
+            let size = found + ending - at;
+            return match size <= stop - at {
+                true => Cut::Frame(size),
+                false if size <= max => Cut::More,
+                false => Cut::No,
+            };
         }
         let open = stop < at + max
             && latest.is_none_or(|latest| {
@@ -177,7 +185,7 @@ impl Search {
 
     /// The first end from `earliest` on; with `ascii_hex` an even number of characters after `body`.
     fn next_end(&mut self, template: &Template, bytes: &[u8], body: usize, earliest: usize) -> Option<usize> {
-        let end = &*template.end;
+        let (end, _) = template.delimiter();
         let (step, parity) = if template.is_hex() { (2, body % 2) } else { (1, 0) };
         let mut from = self.no_end_before[parity].max(earliest);
         while let Some(found) = bytes.get(from..).and_then(|rest| memmem::find(rest, end)).map(|found| from + found) {

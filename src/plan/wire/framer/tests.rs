@@ -235,3 +235,14 @@ proptest! {
         }
     }
 }
+
+/// An end that a checksum follows: the frame is whole when that is there.
+#[test]
+fn an_end_before_the_checksum() {
+    let template = Template { end: Box::default(), closing: [0x03].into(), behind: 1, ..fixtures::delimited() };
+    check(&template, "7E0110", Cut::More);
+    check(&template, "7E011003", Cut::More);
+    check(&template, "7E01100303", Cut::Frame(5));
+    check(&template, "7E0110AABBCC03", Cut::More);
+    check(&template, "7E0110AABBCC03AA7E", Cut::Frame(8));
+}
