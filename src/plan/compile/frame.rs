@@ -186,7 +186,7 @@ fn closing(plan: &mut Template) {
     let whole = |constant: &&Constant| constant.at.0 < 0 && constant.mask.iter().all(|&byte| byte == 0xFF);
     if let Some(last) = plan.versions.iter().filter(whole).max_by_key(|constant| constant.at) {
         plan.behind = (last.at.0.unsigned_abs() as usize).saturating_sub(last.bytes.len());
-        plan.closing = last.bytes.clone();
+        plan.closing.clone_from(&last.bytes);
     }
 }
 
