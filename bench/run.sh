@@ -364,8 +364,10 @@ END
 measure_tracker() {
     local number fsus trackers
     trackers=$(target_dir)/bench/trackers/bin
-    if [ ! -x "$trackers/aquatic_udp_load_test" ]; then
-        cargo install --quiet --locked --root "${trackers%/bin}" aquatic_udp@0.9.0 aquatic_udp_load_test@0.9.0
+    if [ ! -x "$trackers/aquatic_udp" ]; then
+        cargo install --quiet --locked --root "${trackers%/bin}" aquatic_udp_load_test@0.9.0
+        # Without its statistics, whose crate no longer builds.
+        cargo install --quiet --locked --root "${trackers%/bin}" --no-default-features --features mimalloc aquatic_udp@0.9.0
     fi
     for fsus in 1 1000; do config "udp-$fsus" udp "$fsus"; done
     for ((number = 1; number <= rounds; number++)); do
