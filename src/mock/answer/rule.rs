@@ -5,7 +5,7 @@ use super::calc::{self, Failed};
 use super::effects;
 use super::random::Dice;
 use super::turn::{Asked, Turn};
-use crate::state::DeviceState;
+use crate::state::{DeviceState, FsuState};
 use fsu_plan::model::calc::Calc;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::Reply;
@@ -133,18 +133,9 @@ pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, 
         };
         text(&set.value, &mut inputs, written);
         cut_register(written);
-        if !set_register(&mut state.devices.made(fsu)[asked.device], set.register, written) {
-            let mut inputs = Inputs {
-                request: asked.request,
-                state: Some(state),
-                device: asked.device,
-                id_hex: &fsu.id,
-                seq,
-                due: asked.due,
-                moment: Some(moment),
-                calendar: &mut scratch.calendar,
-                dice,
-            };
+        let mut is_set =
+            |state: &mut FsuState| set_register(&mut state.devices.made(fsu)[asked.device], set.register, written);
+        if !inputs.state.as_deref_mut().is_some_and(&mut is_set) {
             effects::all(rule, &mut inputs, (written, &mut scratch.framed));
         }
     }
