@@ -72,7 +72,7 @@ fn check(lists: (&Value, &Value), rule: Value, request: &str, expected: &str) {
     assert_eq!(answer(&template, &rule, &frame(request)), expected, "{request} with {rule}");
 }
 
-/// What is told of a template and a rule, places from the file on.
+/// The diagnostics of a template and a rule, without the directory.
 fn told(request: Value, response: Value, rule: Value) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let main = json!({"fsu_list": [{"fsuname": "a", "port": 0, "protocol_type": "broadcast", "config_dir": "."}]});

@@ -225,7 +225,7 @@ fn number(diags: &mut Diags, at: &At<Json>, scope: &CommandScope<'_, '_, '_>) ->
     calc::alone(&expression(&at.value), scope).map_err(|wrong| diags.error(at.pos, wrong)).ok()
 }
 
-/// The expression in a text or number, which may stand in `${...}$`.
+/// The expression in a text or number. `${...}$` around it is optional.
 fn expression(json: &Json) -> String {
     let text = json.to_text();
     let inner = text.trim().strip_prefix("${").and_then(|rest| rest.strip_suffix("}$"));

@@ -412,7 +412,7 @@ pub struct RawChecksum {
     /// What its own bytes count as if the span covers them: `zero` or `skip`. Without it such a span is an error.
     #[serde(rename = "self")]
     pub itself: Option<At<String>>,
-    /// A checksum behind every so many bytes of the data frame and behind the rest. They are no part of the data.
+    /// A checksum behind each block of this many bytes of the data frame, and behind the rest. It is no part of the data.
     pub blocks: Option<At<u64>>,
     /// Byte order of 16-bit words, and of the checksums of blocks: big (default) or little.
     pub endian: Option<At<String>>,

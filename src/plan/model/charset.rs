@@ -33,7 +33,7 @@ impl Charset {
         self.0 == UTF_16LE || self.0 == UTF_16BE
     }
 
-    /// The most bytes of a text of so many bytes in UTF-8.
+    /// The most bytes that a text of this many bytes has in UTF-8.
     pub fn bytes_max(self, utf8: usize) -> usize {
         let most = match self.name().as_str() {
             "utf-16le" | "utf-16be" | "gb18030" => 2,

@@ -153,7 +153,7 @@ impl Gaps {
         if self.in_field { blocks.saturating_sub(1) } else { blocks }
     }
 
-    /// The span's bytes without checksums, of `coded` bytes with them; `None`: no span becomes so many.
+    /// The bytes of the span without its checksums; with them it has `coded` bytes. `None`: no span gets that long.
     pub fn plain(&self, coded: usize) -> Option<usize> {
         let block = self.every + self.len;
         let (whole, rest) = (coded / block, coded % block);
