@@ -61,6 +61,7 @@ pub(crate) fn device(sub_dev_addr: u8, template: Template) -> Device {
         cycles: 0,
         registers: Box::new([]),
         keeps: Arc::default(),
+        conversation: None,
         profiles: Profiled::new(),
         layouts: Layouts::default(),
     }

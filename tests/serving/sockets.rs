@@ -56,7 +56,14 @@ static SERVED: LazyLock<(Arc<Fleet>, Vec<Habits>)> = LazyLock::new(|| {
     }
     fsus.last_mut().unwrap().limits.write_buffer_bytes_max = 64;
     let (like, performance) = (&*FLEET, FLEET.performance);
-    let fleet = Fleet { fsus, center: None, log: like.log.clone(), performance, allow_amplification: false };
+    let fleet = Fleet {
+        fsus,
+        center: None,
+        log: like.log.clone(),
+        performance,
+        accounts: Box::default(),
+        allow_amplification: false,
+    };
     (Arc::new(fleet), habits)
 });
 

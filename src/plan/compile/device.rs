@@ -298,6 +298,7 @@ impl Devices {
             cycles,
             registers: registers.clone(),
             keeps: keeps.clone(),
+            conversation: None,
             profiles: Profiled::new(),
             layouts: Layouts { all: all.clone(), own: number as u16, home: None },
         };

@@ -254,6 +254,7 @@ mod tests {
             cycles: 1,
             registers: Box::default(),
             keeps: Arc::default(),
+            conversation: None,
             profiles: Profiled::new(),
             layouts: Layouts::default(),
         };

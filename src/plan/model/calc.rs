@@ -125,6 +125,8 @@ pub enum Op {
     FsuId,
     /// `param(name)`, by number.
     Param(u32),
+    /// `arg(name)`, by number: an argument of the message's trigger; empty without one.
+    Arg(u16),
     /// `reg(name)`, by number.
     Register(u32),
     /// The same, of one that keeps hex digits: as bytes.

@@ -60,6 +60,7 @@ pub fn device(mut template: Template, sub_dev_type: u8, sub_dev_addr: u8, errors
         cycles: 0,
         registers: Box::default(),
         keeps: Arc::default(),
+        conversation: None,
         profiles: Profiled::new(),
         layouts: Layouts::default(),
     })
@@ -101,5 +102,12 @@ pub fn fleet(fsus: Vec<Fsu>) -> Fleet {
         language: Language::En,
         on_full: OnFull::Drop,
     };
-    Fleet { fsus, center: None, log, performance: Performance::default(), allow_amplification: false }
+    Fleet {
+        fsus,
+        center: None,
+        log,
+        performance: Performance::default(),
+        accounts: Box::default(),
+        allow_amplification: false,
+    }
 }

@@ -1,5 +1,6 @@
 //! The fleet: FSUs, their devices and what is common to them.
 
+use super::conversation::{Account, Conversation};
 pub use super::fsu::{Common, Fsu, FsuId, Name};
 use super::kept::Keeps;
 use super::profile::Profiled;
@@ -21,6 +22,8 @@ pub struct Fleet {
     pub log: LogPlan,
     /// What performance mode drops.
     pub performance: Performance,
+    /// What is counted of its messages, by [`super::conversation::DeviceMessage::account`].
+    pub accounts: Box<[Account]>,
     /// Send replies of more than [`AMPLIFICATION_MAX`] times their request to other hosts too.
     pub allow_amplification: bool,
 }
@@ -221,6 +224,8 @@ pub struct Device {
     pub profiles: Profiled,
     /// The layouts of its template.
     pub layouts: Layouts,
+    /// What it says unasked; `None`: nothing, or it is another layout of a device.
+    pub conversation: Option<Arc<Conversation>>,
 }
 
 /// The layouts of a template (`frames`), as one device has them.

@@ -9,6 +9,8 @@ pub mod amplification;
 pub mod calc;
 pub mod charset;
 pub mod coding;
+pub mod conversation;
+pub mod cron;
 pub mod decimal;
 pub mod digits;
 pub mod fault;

@@ -48,6 +48,7 @@ pub fn fleet() -> Fleet {
             on_full: OnFull::Drop,
         },
         performance: Performance::default(),
+        accounts: Box::default(),
         allow_amplification: false,
     }
 }

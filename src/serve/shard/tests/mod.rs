@@ -78,7 +78,14 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
         language: Language::En,
         on_full: OnFull::Drop,
     };
-    Arc::new(Fleet { fsus, center: None, log, performance: Performance::default(), allow_amplification: false })
+    Arc::new(Fleet {
+        fsus,
+        center: None,
+        log,
+        performance: Performance::default(),
+        accounts: Box::default(),
+        allow_amplification: false,
+    })
 }
 
 /// Answers the requests described above.
