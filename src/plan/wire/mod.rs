@@ -21,6 +21,7 @@ pub mod civil;
 pub mod clock;
 pub mod coding;
 pub mod crc16;
+pub mod cron;
 pub mod envelope;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
