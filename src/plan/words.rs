@@ -144,7 +144,7 @@ words! {
     pub enum Direction {
         /// A request and its reply.
         Both = "both",
-        /// Only replies of other commands.
+        /// Only the device: replies of other commands, messages.
         Up = "up",
     }
 }

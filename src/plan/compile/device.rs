@@ -16,6 +16,7 @@ use crate::config::diag::{Diags, Mark};
 use crate::config::load::Loader;
 use crate::config::raw::{RawDevice, RawDevices, RawTemplate, RawVendors};
 use crate::config::steps::step;
+use crate::model::conversation::{Account, Conversation};
 use crate::model::fleet::{Device, Layouts, VerifyChecksum};
 use crate::model::message::Transport;
 use crate::model::profile::Profiled;
@@ -48,6 +49,8 @@ pub struct Devices {
     used: Vec<(SharedDevices, Vec<Limited>, Vec<Transport>)>,
     /// By address of the devices: the place in `used`.
     used_at: HashMap<usize, usize>,
+    /// The accounts of messages, by template.
+    accounts: Vec<(PathBuf, Account)>,
 }
 
 /// One fsu_devices.json.
@@ -86,6 +89,26 @@ impl Devices {
             limited: Vec::new(),
             used: Vec::new(),
             used_at: HashMap::new(),
+            accounts: Vec::new(),
+        }
+    }
+
+    /// The accounts that the messages are counted in, by number.
+    pub(super) fn accounts(&mut self) -> Box<[Account]> {
+        std::mem::take(&mut self.accounts).into_iter().map(|(_, account)| account).collect()
+    }
+
+    /// Gives each message of a device its account: all of one name of one template have the same.
+    fn account(&mut self, draft: &TemplateDraft, conversation: &mut Conversation) {
+        for message in &mut conversation.messages {
+            let same = |(path, account): &(PathBuf, Account)| *path == draft.path && account.name == message.name;
+            let number = self.accounts.iter().position(same).unwrap_or_else(|| {
+                let (vendor, name) = (draft.plan.vendor.clone(), message.name.clone());
+                self.accounts.push((draft.path.clone(), Account { vendor, name, is_acknowledged: false }));
+                self.accounts.len() - 1
+            });
+            self.accounts[number].1.is_acknowledged |= message.ack.is_some();
+            message.account = number as u32;
         }
     }
 
@@ -274,13 +297,17 @@ impl Devices {
         };
         let mut kept = memory::kept(&mut loader.diags, raw, &self.params);
         tables::read(loader, &mut kept, &mut self.tables, &files);
-        let rules = rules::rules(&mut loader.diags, &of, kept, &mut self.limited);
+        let mut rules = rules::rules(&mut loader.diags, &of, kept, &mut self.limited);
         drop(files);
         loader.diags.budget.release(read.saturating_sub(before).saturating_sub(texts.saturating_sub(kept_before)));
         if draft.wrong {
             forget_values(&mut loader.diags, mark);
         }
         self.rule_files.unanswered(&draft, &rules.unanswered);
+        let mut conversation = rules.conversation.take().map(|mut conversation| {
+            self.account(&draft, &mut conversation);
+            Arc::new(conversation)
+        });
         let all = Family::new(&draft).plan();
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
         let (cycles, registers, keeps) = (rules.cycles, rules.registers, rules.keeps);
@@ -288,7 +315,7 @@ impl Devices {
             Some(layout) => format!("{vendor}/{}", layout.name).into(),
             None => vendor.into(),
         };
-        let of_layout = |number: usize, plan: &Arc<Template>, rules: Box<[Box<[Rule]>]>| Device {
+        let mut of_layout = |number: usize, plan: &Arc<Template>, rules: Box<[Box<[Rule]>]>| Device {
             vendor: name(number),
             sub_dev_type,
             sub_dev_addr,
@@ -298,7 +325,7 @@ impl Devices {
             cycles,
             registers: registers.clone(),
             keeps: keeps.clone(),
-            conversation: None,
+            conversation: conversation.take(),
             profiles: Profiled::new(),
             layouts: Layouts { all: all.clone(), own: number as u16, home: None },
         };

@@ -264,6 +264,10 @@ impl Scope for Condition<'_> {
         self.0.kept()
     }
 
+    fn arg(&self, name: &str) -> Option<u16> {
+        self.0.arg(name)
+    }
+
     fn register_is_bytes(&self, number: u32) -> bool {
         self.0.register_is_bytes(number)
     }

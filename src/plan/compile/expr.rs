@@ -107,6 +107,9 @@ pub enum ExprError {
         /// [`nearest`].
         near: String,
     },
+    /// A message refers to a request.
+    #[error("`#{{{0}}}#` needs a request, and a message answers none (`reg`, `param`, `arg` have values for it)")]
+    FieldInMessage(Box<str>),
     /// A request refers to a request.
     #[error("`#{{{0}}}#` needs a request, and this is one")]
     FieldInRequest(Box<str>),
@@ -148,6 +151,10 @@ pub trait Scope {
     /// Whether a register keeps nothing but hex digits.
     fn register_is_bytes(&self, _number: u32) -> bool {
         false
+    }
+    /// The number of an argument of the message's trigger; `None`: this is no message.
+    fn arg(&self, _name: &str) -> Option<u16> {
+        None
     }
     /// Whether a value may be drawn or counted here.
     fn may_draw(&self) -> bool {

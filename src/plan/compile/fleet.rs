@@ -64,7 +64,7 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
     if !allow_amplification && !loader.diags.has_errors() {
         amplified::check(&mut loader.diags, &fsus, &entries);
     }
-    Some(Fleet { fsus, center, log, performance, accounts: Box::default(), allow_amplification })
+    Some(Fleet { fsus, center, log, performance, accounts: devices.accounts(), allow_amplification })
 }
 
 /// The static centre.

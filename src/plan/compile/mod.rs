@@ -8,6 +8,7 @@
 //!   commands. `errors`: its replies to wrong requests. [`sample`]: requests, for clients.
 //! - [`rule_files`]: which rule files apply, and which never do.
 //! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. `sequence`: several replies to one request. `scope`, `registers`: what their values may refer to. [`faults`]: `faults` at any level.
+//! - `messages`: what a device sends unasked.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
 //! - `layouts`: other layouts beside `protocol`, and names of their entries.
 //! - [`walk`]: data frames whose fields vary in size.
@@ -45,6 +46,7 @@ mod layouts;
 pub mod length;
 pub mod log_file;
 mod memory;
+mod messages;
 mod number;
 mod params;
 pub mod payload;

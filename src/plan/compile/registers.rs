@@ -5,7 +5,8 @@ use super::expr;
 use super::fields::Requests;
 use super::kept::Kept;
 use super::layouts::Family;
-use super::scope::{CommandScope, Key, NEVER_SET, Registers, fields_of, is_comment};
+use super::messages;
+use super::scope::{Args, CommandScope, Key, NEVER_SET, NO_COMMAND, Registers, fields_of, is_comment};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawRules;
@@ -28,38 +29,42 @@ pub(super) fn registers<'a>(
     let mut keys: Vec<(usize, Vec<usize>)> = Vec::new();
     let mut sets: Vec<Set<'_>> = Vec::new();
     let mut entries: Vec<KeyedSet<'_>> = Vec::new();
-    for (_, file) in files {
-        for (key, list) in &file.value.0.0 {
-            let (layout, numbers) = family.commands(&key.value);
-            for (name, value) in list.0.iter().filter_map(|raw| raw.set.as_ref()).flat_map(fields_of) {
-                if is_comment(&name.value) {
-                    continue;
-                }
-                if counter_name(&name.value).is_some() {
-                    continue;
-                }
-                if let Some(keyed) = keyed_name(&name.value) {
-                    entries.push((registers.kept.declare(keyed), keys.len(), numbers.clone(), value));
-                    continue;
-                }
-                if let Err(wrong) = expr::register_name(&name.value) {
-                    diags.error(name.pos, wrong);
-                    continue;
-                }
-                if !registers.numbers.contains_key(&name.value) {
-                    registers.numbers.insert(name.value.clone(), registers.all.len() as u32);
-                    registers.all.push(Register { name: name.value.as_str().into(), bytes_max: 0 });
-                }
-                let register = registers.numbers.get(&name.value).copied().unwrap_or_default();
-                let room = SET_BYTES * numbers.len() + name.value.len();
-                if !diags.charge(name.pos, room, "a register that is set") {
-                    return registers;
-                }
-                let key = keys.len();
-                sets.extend(numbers.iter().map(|&number| Set { register, key, number, value }));
+    let of_rules = files.iter().flat_map(|(_, file)| &file.value.0.0).map(|(key, list)| {
+        let (layout, numbers) = family.commands(&key.value);
+        (layout, numbers, list.0.iter().filter_map(|raw| raw.set.as_ref()).collect::<Vec<_>>())
+    });
+    let messages = messages::applied(files);
+    let of_messages =
+        messages.iter().map(|(_, message)| (0, vec![NO_COMMAND], message.set.as_ref().into_iter().collect()));
+    for (layout, numbers, maps) in of_rules.chain(of_messages) {
+        for (name, value) in maps.into_iter().flat_map(fields_of) {
+            if is_comment(&name.value) {
+                continue;
             }
-            keys.push((layout, numbers));
+            if counter_name(&name.value).is_some() {
+                continue;
+            }
+            if let Some(keyed) = keyed_name(&name.value) {
+                entries.push((registers.kept.declare(keyed), keys.len(), numbers.clone(), value));
+                continue;
+            }
+            if let Err(wrong) = expr::register_name(&name.value) {
+                diags.error(name.pos, wrong);
+                continue;
+            }
+            if !registers.numbers.contains_key(&name.value) {
+                registers.numbers.insert(name.value.clone(), registers.all.len() as u32);
+                registers.all.push(Register { name: name.value.as_str().into(), bytes_max: 0 });
+            }
+            let register = registers.numbers.get(&name.value).copied().unwrap_or_default();
+            let room = SET_BYTES * numbers.len() + name.value.len();
+            if !diags.charge(name.pos, room, "a register that is set") {
+                return registers;
+            }
+            let key = keys.len();
+            sets.extend(numbers.iter().map(|&number| Set { register, key, number, value }));
         }
+        keys.push((layout, numbers));
     }
     let of = keys.iter().map(|(layout, numbers)| Key::new((family, *layout), numbers, requests));
     let of: Vec<Key<'_, '_>> = of.collect();
@@ -154,7 +159,9 @@ struct Source {
 /// `None`: the value is wrong, which is reported when the rule is compiled.
 fn source(key: &Key<'_, '_>, set: &Set<'_>, registers: &Registers) -> Option<Source> {
     let text = set_text(&set.value.value)?;
-    let scope = CommandScope { key, number: set.number, registers };
+    let args = Args::default();
+    let args = (set.number == NO_COMMAND).then_some(&args);
+    let scope = CommandScope { key, number: set.number, registers, args };
     let parsed = expr::parse(&text, &scope);
     // Reads found here do not count as uses.
     registers.read.borrow_mut().clear();

@@ -34,8 +34,8 @@ pub struct RefusalSpec {
 /// The layouts of a request and its reply, where they differ.
 #[derive(Clone, Copy)]
 pub struct AskedIn<'a> {
-    /// The request's frame.
-    pub template: &'a Template,
+    /// The request's frame; `None`: nothing asks for it, as for a message.
+    pub template: Option<&'a Template>,
     /// Of the request's layout: the values of the header's fields, then of the tail's.
     pub asked: &'a [Option<At<Json>>],
     /// Of the reply's layout.
@@ -338,7 +338,8 @@ fn layout_field(diags: &mut Diags, sources: &Sources<'_>, asked: &AskedIn<'_>, f
     let is_like = |like: &&Field| like.name == field.name && like.slot.len == field.slot.len && is_set(like);
     let number = template.left.iter().chain(&template.tail).position(|own| own.at == field.at);
     let own = number.and_then(|number| asked.values.get(number)).and_then(Option::as_ref);
-    let like = asked.template.left.iter().chain(&asked.template.tail).enumerate().find(|(_, like)| is_like(like));
+    let theirs = || asked.template.into_iter().flat_map(|theirs| theirs.left.iter().chain(&theirs.tail));
+    let like = theirs().enumerate().find(|(_, like)| is_like(like));
     if let Some((number, like)) = like {
         let theirs = asked.asked.get(number).and_then(Option::as_ref);
         // What the two layouts have different constants for is no value of the request.
@@ -347,6 +348,9 @@ fn layout_field(diags: &mut Diags, sources: &Sources<'_>, asked: &AskedIn<'_>, f
             copy_field(like, &field.slot, to, draft);
             return;
         }
+    }
+    if field.slot.blank() != 0 {
+        draft.frame[to..to + field.slot.len].fill(field.slot.blank());
     }
     if let Some(value) = own {
         put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);

@@ -9,6 +9,7 @@ use super::fields::{Requests, Values};
 use super::kept::Kept;
 use super::key::key_digits;
 use super::layouts::{self, Family};
+use super::messages::{self, MessagesOf};
 use super::payload::ByPlace;
 use super::registers::registers;
 use super::reply::{self, Sources, header_lookup};
@@ -20,6 +21,7 @@ use super::walk;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
+use crate::model::conversation::Conversation;
 use crate::model::fault::FaultSet;
 use crate::model::field::{Computed, Constant};
 use crate::model::kept::Keeps;
@@ -41,6 +43,8 @@ pub struct DeviceRules {
     pub registers: Box<[Register]>,
     /// What else the device remembers.
     pub keeps: Arc<Keeps>,
+    /// What it says unasked.
+    pub conversation: Option<Conversation>,
     /// By layout, the commands that no rule file names, and that ask for an answer of a rule.
     pub unanswered: Vec<Vec<usize>>,
 }
@@ -78,7 +82,10 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, kept: Kept, limited: &mut Vec<
     for (_, file) in of.files {
         compiler.file(diags, file, limited);
     }
-    let Compiler { cycles, named, mut rules, .. } = compiler;
+    let Compiler { mut cycles, mut named, mut rules, .. } = compiler;
+    let from = MessagesOf { of, family, registers: &registers, requests: &requests, rules: &rules };
+    let mut conversation = messages::messages(diags, &from, &mut cycles, limited);
+    messages::name(conversation.as_ref(), &mut named);
     for (at, name) in registers.kept.idle_restarts() {
         diags.warn(at, format!("nothing counts with `{name}` here (a value with `${{count({name})}}$`)"));
     }
@@ -87,12 +94,13 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, kept: Kept, limited: &mut Vec<
         if let Some(end) = list.iter().position(|rule| rule.when.is_empty() && !rule.asks_more) {
             list.truncate(end + 1);
         }
-        // Registers that nothing reads are not kept.
-        for rule in list {
-            let sets = std::mem::take(&mut rule.sets).into_vec();
-            let is_read = |register: &u32| *register == EFFECTS || registers.read.borrow().contains(register);
-            rule.sets = sets.into_iter().filter(|set| is_read(&set.register)).collect();
-        }
+    }
+    // Registers that nothing reads are not kept.
+    let of_messages = conversation.iter_mut().flat_map(|all| all.messages.iter_mut().map(|message| &mut message.rule));
+    for rule in rules.iter_mut().flatten().flatten().chain(of_messages) {
+        let sets = std::mem::take(&mut rule.sets).into_vec();
+        let is_read = |register: &u32| *register == EFFECTS || registers.read.borrow().contains(register);
+        rule.sets = sets.into_iter().filter(|set| is_read(&set.register)).collect();
     }
     let silent = |(draft, named): (&TemplateDraft, &Vec<bool>)| {
         let silent = |&number: &usize| {
@@ -107,6 +115,7 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, kept: Kept, limited: &mut Vec<
         cycles,
         registers: registers.all.into(),
         keeps: Arc::new(registers.kept.keeps()),
+        conversation,
     }
 }
 
@@ -193,7 +202,7 @@ impl Compiler<'_> {
             if !diags.charge(raw.pos, room, "this rule") {
                 return;
             }
-            let scope = CommandScope { key, number, registers: self.registers };
+            let scope = CommandScope { key, number, registers: self.registers, args: None };
             let replies = replies(diags, &scope, &written);
             let walked = when_walked(diags, &draft.plan.commands[number], raw);
             let test = effects::test(diags, raw, &scope);
@@ -235,7 +244,7 @@ fn unknown_key(diags: &mut Diags, family: Family<'_>, key: &At<String>) {
 }
 
 /// Values as a file has them.
-type Pairs<'r> = &'r [(At<String>, At<Json>)];
+pub(super) type Pairs<'r> = &'r [(At<String>, At<Json>)];
 
 /// What a rule has for its replies.
 struct Written<'r> {
@@ -247,7 +256,7 @@ struct Written<'r> {
     given: Option<(Pos, Option<&'r Arc<[u8]>>)>,
 }
 
-fn turns<'r>(diags: &mut Diags, raw: &'r At<RawRule>) -> Vec<Pairs<'r>> {
+pub(super) fn turns<'r>(diags: &mut Diags, raw: &'r At<RawRule>) -> Vec<Pairs<'r>> {
     match &raw.cycle {
         Some(cycle) if cycle.value.is_empty() => {
             // If it has entries, they are wrong, which was reported.
@@ -298,7 +307,7 @@ fn replies(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, written: &Writte
 }
 
 /// Whether it is the demand for a data frame, which the transfer answers, or a data frame itself.
-fn answered_by_transfer(plan: &Template, number: usize) -> bool {
+pub(super) fn answered_by_transfer(plan: &Template, number: usize) -> bool {
     let Some((transfer, command)) = plan.transfer.as_ref().zip(plan.commands.get(number)) else { return false };
     let cmd: Option<Vec<u8>> = transfer.cmd.clone().map(|at| command.sample.get(at)).collect();
     cmd.is_some_and(|cmd| *cmd == *transfer.next.bytes || *cmd == *transfer.data_cmd)
@@ -331,7 +340,7 @@ fn with_payload(diags: &mut Diags, sources: &Sources<'_>, written: &Written<'_>)
 }
 
 /// The faults of a rule laid over those of its device.
-fn rule_faults(
+pub(super) fn rule_faults(
     diags: &mut Diags,
     raw: &RawRule,
     device: Option<&FaultSet>,
@@ -453,7 +462,7 @@ fn when_walked(diags: &mut Diags, command: &Command, raw: &At<RawRule>) -> Box<[
     out.into()
 }
 
-fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
+pub(super) fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
     let most = DELAY_MS_MAX as f64;
     let ms = |at: &At<f64>, diags: &mut Diags| {
         if (0.0..=most).contains(&at.value) {

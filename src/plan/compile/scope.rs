@@ -117,16 +117,44 @@ impl<'n, 'a> Key<'n, 'a> {
     }
 }
 
-/// Names as one command sees them.
+/// In [`CommandScope`]: there is no request.
+pub(super) const NO_COMMAND: usize = usize::MAX;
+
+/// The arguments of a message, by number.
+#[derive(Debug, Default)]
+pub(super) struct Args(RefCell<Vec<String>>);
+
+impl Args {
+    fn number(&self, name: &str) -> u16 {
+        let mut names = self.0.borrow_mut();
+        let known = names.iter().position(|known| known == name);
+        known.unwrap_or_else(|| {
+            names.push(name.to_owned());
+            names.len() - 1
+        }) as u16
+    }
+
+    /// Their names.
+    pub(super) fn names(self) -> Vec<String> {
+        self.0.into_inner()
+    }
+}
+
+/// Names as one command sees them, or one message.
 pub(super) struct CommandScope<'s, 'n, 'a> {
     pub(super) key: &'s Key<'n, 'a>,
     /// The command. A name that only other commands of the same key have is empty here.
     pub(super) number: usize,
     pub(super) registers: &'s Registers,
+    /// Of a message, which has no request: its arguments.
+    pub(super) args: Option<&'s Args>,
 }
 
 impl Scope for CommandScope<'_, '_, '_> {
     fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, ExprError> {
+        if self.args.is_some() {
+            return Err(ExprError::FieldInMessage(name.into()));
+        }
         let (area, plain) = split_name(name);
         let is_plain = area == Area::Plain;
         if let Some(field) = self.key.requests.field(self.number, plain).filter(|_| is_plain) {
@@ -148,7 +176,7 @@ impl Scope for CommandScope<'_, '_, '_> {
     }
 
     fn walked(&self, name: &str) -> Option<Walked> {
-        let walk = self.key.draft.plan.commands[self.number].request_walk()?;
+        let walk = self.walk()?;
         if split_name(name).0 != Area::Plain || self.key.requests.field(self.number, name).is_some() {
             return None;
         }
@@ -176,11 +204,15 @@ impl Scope for CommandScope<'_, '_, '_> {
     }
 
     fn walk(&self) -> Option<Arc<Walk>> {
-        self.key.draft.plan.commands[self.number].request_walk().cloned()
+        self.key.draft.plan.commands.get(self.number)?.request_walk().cloned()
     }
 
     fn kept(&self) -> Option<&Kept> {
         Some(&self.registers.kept)
+    }
+
+    fn arg(&self, name: &str) -> Option<u16> {
+        self.args.map(|args| args.number(name))
     }
 
     fn register_is_bytes(&self, number: u32) -> bool {

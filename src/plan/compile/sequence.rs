@@ -120,7 +120,7 @@ pub(super) fn frames(key: &Key<'_, '_>, raw: &RawRule, own: usize) -> Box<[Frame
 }
 
 /// A reply of bytes as they are.
-fn plain(bytes: Vec<u8>) -> Reply {
+pub(super) fn plain(bytes: Vec<u8>) -> Reply {
     let frame = Prebuilt::from(bytes);
     Reply { frame, patches: Box::default(), data_len: 0, less: 0, refusal: None, payload: Payload::Raw }
 }
@@ -149,7 +149,7 @@ fn one(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, raw: &At<RawReply>) 
     };
     let (draft, asked) = (family.draft(layout), &scope.key.draft.plan);
     let data = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
-    check_names(diags, draft, number, data);
+    check_names(diags, (draft, number), data, "reply to");
     let (command, drafted) = (&draft.plan.commands[number], &draft.commands[number]);
     let is_own = (layout, number) == (own, scope.number);
     let key = if is_own { Vec::new() } else { key(&draft.plan, draft, number) };
@@ -167,7 +167,7 @@ fn one(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, raw: &At<RawReply>) 
         walk: drafted.walk.as_ref(),
         asked: asked.commands[scope.number].request_walk(),
         asked_in: (layout != own).then_some(AskedIn {
-            template: asked,
+            template: Some(asked),
             asked: &scope.key.draft.around,
             values: &draft.around,
         }),
@@ -177,7 +177,7 @@ fn one(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, raw: &At<RawReply>) 
     reply::build(diags, &sources)
 }
 
-fn raw_bytes(diags: &mut Diags, raw: &At<RawReply>, given: &At<String>) -> Reply {
+pub(super) fn raw_bytes(diags: &mut Diags, raw: &At<RawReply>, given: &At<String>) -> Reply {
     if let Some((name, _)) = raw.data.as_ref().and_then(|data| data.0.first()) {
         diags.error(name.pos, "`data` beside `raw` (it is sent as it is)");
     }
@@ -192,7 +192,7 @@ fn raw_bytes(diags: &mut Diags, raw: &At<RawReply>, given: &At<String>) -> Reply
 }
 
 /// Where the parts of a command's key are, and their bytes.
-fn key(plan: &Template, draft: &TemplateDraft, number: usize) -> Vec<(Offset, Box<[u8]>)> {
+pub(super) fn key(plan: &Template, draft: &TemplateDraft, number: usize) -> Vec<(Offset, Box<[u8]>)> {
     let mut rest = plan.commands[number].key;
     let mut out = Vec::new();
     for part in draft.commands[number].parts.iter().rev() {
@@ -204,8 +204,13 @@ fn key(plan: &Template, draft: &TemplateDraft, number: usize) -> Vec<(Offset, Bo
     out
 }
 
-/// Reports names that the frame does not have.
-fn check_names(diags: &mut Diags, draft: &TemplateDraft, number: usize, data: &[(At<String>, At<Json>)]) {
+/// Reports names that the frame does not have. `what`: how it is called, before the command's key.
+pub(super) fn check_names(
+    diags: &mut Diags,
+    (draft, number): (&TemplateDraft, usize),
+    data: &[(At<String>, At<Json>)],
+    what: &str,
+) {
     let drafted = &draft.commands[number];
     let is_data = |plain: &str| {
         drafted.response.data(plain).is_some()
@@ -222,7 +227,7 @@ fn check_names(diags: &mut Diags, draft: &TemplateDraft, number: usize, data: &[
             let names = drafted.response.iter().map(|field| &*field.field.name);
             let near = super::expr::nearest(plain, names);
             let key = &draft.plan.commands[number].key_text;
-            diags.error(name.pos, format!("the reply to {key} has no field `{}`{near}", name.value));
+            diags.error(name.pos, format!("the {what} {key} has no field `{}`{near}", name.value));
         }
     }
 }

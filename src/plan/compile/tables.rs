@@ -4,6 +4,7 @@ use super::kept::{Kept, Table};
 use crate::config::at::{At, Json};
 use crate::config::load::Loader;
 use crate::config::raw::RawRules;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,9 @@ pub(super) type Tables = HashMap<(PathBuf, String), Table>;
 pub(super) fn read(loader: &mut Loader, kept: &mut Kept, all: &mut Tables, files: &[(PathBuf, At<RawRules>)]) {
     for (path, file) in files {
         let mut named = Vec::new();
-        for rule in file.value.0.0.iter().flat_map(|(_, list)| &list.0) {
+        let rules = file.value.0.0.iter().flat_map(|(_, list)| &list.0).map(|rule| Cow::Borrowed(&rule.value));
+        let messages = file.value.1.iter().flat_map(|messages| &messages.value.0);
+        for rule in rules.chain(messages.map(|(_, message)| Cow::Owned(message.rule()))) {
             let mut look = |value: &Json| calls(value, &mut named);
             rule.data
                 .iter()

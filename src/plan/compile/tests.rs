@@ -17,6 +17,7 @@ mod identity;
 mod keys;
 mod limits;
 mod memory;
+mod messages;
 mod parsed;
 mod readings;
 mod rule_files;

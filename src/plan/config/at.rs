@@ -70,7 +70,8 @@ impl Json {
         if let Self::Str(text) = self { text.clone() } else { self.to_json().to_string() }
     }
 
-    fn to_json(&self) -> serde_json::Value {
+    /// The value as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Null => serde_json::Value::Null,
             Self::Bool(bit) => (*bit).into(),

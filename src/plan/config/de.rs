@@ -10,6 +10,7 @@ use super::at::{AT, At, MAP, ONE_OR_MANY, Pos};
 use super::budget::{ALLOCATION_BYTES, Budget};
 use super::diag::{DIAGS_MAX, Diag, Place, Severity};
 use super::extent::{EXTENT, REST, WHEN};
+use super::messages::{MESSAGES, RULES};
 use super::near;
 use super::node::{Content, Tree};
 use super::steps::step;
@@ -190,7 +191,7 @@ impl<'a> De<'a> {
 
     fn entries(self, fields: Option<&'static [&'static str]>) -> Result<Entries<'a>, Error> {
         match self.content() {
-            Content::Obj(list) => Ok(Entries { de: self, left: list.iter(), fields, value: 0 }),
+            Content::Obj(list) => Ok(Entries { de: self, left: list.iter(), fields, without: None, value: 0 }),
             _ => self.expected("an object"),
         }
     }
@@ -295,6 +296,7 @@ impl<'de> de::Deserializer<'de> for De<'_> {
                 Content::Obj(_) => self.place(visitor.visit_newtype_struct(self)),
                 _ => self.deserialize_str(visitor),
             },
+            RULES => self.place(visitor.visit_seq(RuleParts { de: self, next: 0 })),
             WHEN => match self.content() {
                 Content::Str(_) => self.deserialize_str(visitor),
                 _ => self.place(visitor.visit_newtype_struct(self)),
@@ -390,11 +392,59 @@ impl<'de> SeqAccess<'de> for AtParts<'_> {
     }
 }
 
+/// The rules of a rule file, and its messages, in turn.
+struct RuleParts<'a> {
+    de: De<'a>,
+    next: u8,
+}
+
+impl<'de> SeqAccess<'de> for RuleParts<'_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        self.next += 1;
+        match self.next {
+            1 => seed.deserialize(Rules(self.de)).map(Some),
+            2 => {
+                let Some(node) = self.de.tree.child(self.de.node, MESSAGES) else { return Ok(None) };
+                let messages = self.de.at(node);
+                match seed.deserialize(messages) {
+                    Ok(value) => Ok(Some(value)),
+                    Err(error) => {
+                        self.de.found.error(node, error);
+                        Ok(None)
+                    }
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The entries of a rule file but its messages.
+struct Rules<'a>(De<'a>);
+
+impl<'de> de::Deserializer<'de> for Rules<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let entries = self.0.entries(None)?;
+        self.0.place(visitor.visit_map(Entries { without: Some(MESSAGES), ..entries }))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
 /// The entries of an object: of a struct, if it has fields; else keys are data.
 struct Entries<'a> {
     de: De<'a>,
     left: slice::Iter<'a, (u32, u32)>,
     fields: Option<&'static [&'static str]>,
+    /// A key that is left out.
+    without: Option<&'static str>,
     value: u32,
 }
 
@@ -403,6 +453,9 @@ impl Entries<'_> {
     fn advance(&mut self) -> Option<u32> {
         for &(key, value) in self.left.by_ref() {
             let text = self.de.tree.key(key);
+            if self.without == Some(text) {
+                continue;
+            }
             let known = match self.fields {
                 Some(fields) => fields.contains(&text),
                 None => !is_comment(text),

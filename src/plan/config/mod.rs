@@ -12,6 +12,7 @@ pub mod de;
 pub mod diag;
 pub mod extent;
 pub mod load;
+pub mod messages;
 pub mod near;
 pub mod node;
 pub mod raw;

@@ -377,7 +377,7 @@ pub type RawCases = Map<At<Vec<At<RawField>>>>;
 pub struct RawCommand {
     /// A name for `frame` of a rule's `replies`.
     pub name: Option<At<String>>,
-    /// `up`: only a rule's `replies` send it, and no request is it. Default `both`.
+    /// `up`: only a rule's `replies` or a message send it, and no request is it. Default `both`.
     pub direction: Option<At<String>>,
     /// Its key: `108B`, `48_F0_E1`, or a list of the parts.
     pub data_frame_type: Option<OneOrMany<At<String>>>,
@@ -472,10 +472,7 @@ pub struct RawRefusal {
     pub ok: Option<OneOrMany<At<Json>>>,
 }
 
-/// A rule file: command key -> one rule, or a list of rules with `when`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct RawRules(pub Map<At<OneOrMany<At<RawRule>>>>);
+pub use super::messages::RawRules;
 
 /// Field -> value.
 pub type RawData = Map<At<Json>>;

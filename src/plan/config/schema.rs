@@ -6,6 +6,7 @@
 
 use super::at::{At, Json, Map, OneOrMany};
 use super::raw::{RawDevices, RawRules, RawSysConfig, RawTemplate, RawVendors};
+use crate::model::conversation::{EVERY_MS_MAX, RETRIES_MAX, To, WAIT_MS_MAX};
 use crate::model::fleet::{Language, OnFull, VerifyChecksum};
 use crate::model::message::Transport;
 use crate::model::template::{Complement, Encoding};
@@ -44,6 +45,7 @@ pub const WORDS: &[(&str, &str, Words)] = &[
     ("Protocol", "encoding", names::<Encoding>),
     ("Command", "align", names::<Align>),
     ("Command", "direction", names::<Direction>),
+    ("Message", "to", names::<To>),
     ("Field", "endian", names::<Endian>),
     ("Field", "type", names::<FieldType>),
     ("Field", "check", names::<LengthCheck>),
@@ -69,6 +71,9 @@ const BOUNDS: &[(&str, &str, u64, u64)] = &[
     ("Split", "pieces", 2, 64),
     ("Split", "gap_ms", 1, 60_000),
     ("Rule", "burst", 1, 1_000),
+    ("Message", "every_ms", 1, EVERY_MS_MAX),
+    ("Ack", "within_ms", 1, WAIT_MS_MAX),
+    ("Ack", "retries", 0, RETRIES_MAX as u64),
     ("Crc", "width", 8, 64),
     ("Checksum", "blocks", 1, 65_000),
     ("Checksum", "length", 1, 8),
@@ -89,6 +94,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("Counted", &["field"]),
     ("BurstKeys", &["count"]),
     ("Crc", &["width", "poly"]),
+    ("Ack", &["frame"]),
 ];
 
 /// Keys that are comments in any object; `$schema` is what editors read.

@@ -3,6 +3,7 @@
 use super::calc::{Asked, Calc};
 use super::cron::Cron;
 use super::rule::{FrameOf, Rule};
+use crate::words;
 use std::sync::Arc;
 
 /// States of one device: they are the bits of a number.
@@ -13,8 +14,14 @@ pub const MESSAGES_MAX: usize = 256;
 pub const ARGS_MAX: usize = 32;
 /// Longest argument, in bytes; a longer one is refused by the call that triggers the message.
 pub const ARG_BYTES_MAX: usize = 1_024;
-/// Most sends of one message: the first one and its retries.
+/// Most retries of one message.
 pub const RETRIES_MAX: u32 = 1_000;
+/// What each wait for an acknowledgement may at most be multiplied by.
+pub const BACKOFF_MAX: f64 = 100.0;
+/// Longest time between two of a message that is repeated, in milliseconds: a year.
+pub const EVERY_MS_MAX: u64 = 31_536_000_000;
+/// Moments of `at_s` of one message.
+pub const AT_MAX: usize = 1_000;
 
 /// What a device says unasked. Shared by all FSUs with the same device; the layouts of its template are in it too.
 #[derive(Debug, Default)]
@@ -98,14 +105,16 @@ pub struct Repeat {
     pub is_aligned: bool,
 }
 
-/// Who gets a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum To {
-    /// Every known centre, every connection.
-    #[default]
-    All,
-    /// The centre heard last, or the newest connection.
-    Latest,
+words! {
+    /// Who gets a message.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum To {
+        /// Every known centre, every connection.
+        #[default]
+        All = "all",
+        /// The centre heard last, or the newest connection.
+        Latest = "latest",
+    }
 }
 
 /// What acknowledges a message.

@@ -3,8 +3,8 @@
 use super::civil::{Calendar, Now};
 use crate::model::cron::Cron;
 
-/// Minutes of four years and a day: what names no day within them names none.
-const AHEAD_MINUTES: i64 = (4 * 366) * 24 * 60;
+/// Minutes of eight years and more: what names no day within them names none. 29 February may be that far.
+const AHEAD_MINUTES: i64 = (8 * 366) * 24 * 60;
 
 /// The first such minute after a moment, as milliseconds of the wall clock; `None`: there is none.
 pub fn next_after(cron: &Cron, now: Now) -> Option<i64> {

@@ -8,6 +8,7 @@ use super::error::{CalcError, Wrong};
 use super::functions::Called;
 use super::parse::{Node, What};
 use crate::model::calc::{Op, Unary, ValueKind};
+use crate::model::conversation::ARG_BYTES_MAX;
 use crate::model::reply::Number;
 use crate::model::rule::REGISTER_BYTES_MAX;
 use crate::wire::calc::Num;
@@ -70,6 +71,7 @@ impl Emitter<'_> {
                 Ok(if kinds.iter().all(|kind| *kind == first) { first } else { ValueKind::Any })
             }
             C::Reg | C::Has | C::Entries | C::Key | C::Param | C::Count => self.kept(call),
+            C::Arg => self.arg(call),
             C::Mem | C::Bits | C::InArea | C::InBits => self.memory(call),
             C::Ramp | C::Sine | C::Walk | C::Csv => self.moving(call),
             C::Min | C::Max | C::Abs | C::Round => self.arithmetic(call),
@@ -147,7 +149,18 @@ impl Emitter<'_> {
         }
     }
 
-    /// A default for an empty register.
+    /// An argument of the message's trigger.
+    fn arg(&mut self, call: &Call<'_, '_>) -> Result<ValueKind, CalcError> {
+        let Some(number) = self.scope.arg(call.text()) else {
+            let why = "only a message has arguments (`messages` of a rule file)";
+            return Err(call.wrong(Wrong::NotHere { function: call.called.name(), why }));
+        };
+        self.grow(ARG_BYTES_MAX);
+        self.beyond(Op::Arg(number), ValueKind::Any);
+        self.default(call, false)
+    }
+
+    /// A default for what is empty.
     fn default(&mut self, call: &Call<'_, '_>, is_bytes: bool) -> Result<ValueKind, CalcError> {
         let kind = if is_bytes { ValueKind::Bytes } else { ValueKind::Any };
         let Some(default) = call.given.first() else { return Ok(kind) };

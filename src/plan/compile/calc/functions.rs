@@ -59,6 +59,8 @@ words! {
         Count = "count",
         /// `param(name)`
         Param = "param",
+        /// `arg(name)`, `arg(name, default)`
+        Arg = "arg",
         /// `ramp(from, to, period_s)`
         Ramp = "ramp",
         /// `sine(min, max, period_s)`
@@ -131,6 +133,7 @@ impl Called {
             | C::InBits
             | C::Count
             | C::Param
+            | C::Arg
             | C::Csv
             | C::Crc => Name::Must,
             _ => Name::None,
@@ -155,6 +158,7 @@ impl Called {
             C::InArea => (2, 2, "an area, the first byte and the number of bytes (`in_area(area, from, bytes)`)"),
             C::InBits => (2, 2, "an area, the first bit and the number of bits (`in_bits(area, from, count)`)"),
             C::Count => (0, 1, "a name and the first value (`count(name, 0)`)"),
+            C::Arg => (0, 1, "a name and a default (`arg(name)`, `arg(name, 0)`)"),
             C::Param => (0, 0, "a name (`param(name)`)"),
             C::Ramp => (3, 3, "two values and seconds (`ramp(from, to, period_s)`)"),
             C::Sine => (3, 3, "two values and seconds (`sine(min, max, period_s)`)"),

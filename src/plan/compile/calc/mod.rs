@@ -164,6 +164,7 @@ pub(super) fn computes(calc: &Calc) -> bool {
         | Op::MemBits(..)
         | Op::Count(..)
         | Op::Param(_)
+        | Op::Arg(_)
         | Op::Clock(_) => true,
         _ => false,
     })

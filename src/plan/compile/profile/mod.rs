@@ -13,6 +13,7 @@ mod steps;
 mod tests;
 
 use crate::config::budget::Budget;
+use crate::model::conversation::Heeded;
 use crate::model::fleet::{Device, Fleet};
 use crate::model::profile::{Answer, Copied, Group, Jump, PROFILED_BYTES_MAX, Profile, Profiles, Row, Window};
 use crate::model::rule::Rule;
@@ -21,21 +22,23 @@ use crate::model::template::Encoding;
 /// Gives every device of a fleet its profiles. They are made last and only while the budget has room: without one a request is
 /// answered by the general code.
 pub fn attach(fleet: &Fleet, budget: &Budget) {
-    for device in fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter()) {
+    for (devices, device) in fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter().map(|device| (&fsu.devices, device))) {
         if device.profiles.get().is_none() {
+            let home = device.layouts.home.map_or(Some(device), |home| devices.get(usize::from(home)));
+            let heeded = home.and_then(|home| home.conversation.as_ref()).map_or(&[][..], |all| &all.heeded);
             // It was not set.
-            let _ = device.profiles.set(charged(device, budget));
+            let _ = device.profiles.set(charged(device, heeded, budget));
         }
     }
 }
 
 /// The profiles of a device, as far as the budget has room for them. They are charged before they are made, and then to the byte.
-fn charged(device: &Device, budget: &Budget) -> Profiles {
+fn charged(device: &Device, heeded: &[Heeded], budget: &Budget) -> Profiles {
     let most = bytes_most(device);
     if budget.charge(most).is_err() {
         return Profiles::default();
     }
-    let profiles = profiles(device);
+    let profiles = profiles_but(device, heeded);
     budget.release(most as u64);
     if budget.charge(bytes(&profiles)).is_ok() { profiles } else { Profiles::default() }
 }
@@ -55,6 +58,11 @@ fn bytes_most(device: &Device) -> usize {
 
 /// The profiles of a device; none of templates whose answers are followed by data, or whose lengths depend on the command.
 pub fn profiles(device: &Device) -> Profiles {
+    profiles_but(device, &[])
+}
+
+/// The same without those of commands that a conversation waits for.
+fn profiles_but(device: &Device, heeded: &[Heeded]) -> Profiles {
     let template = &device.template;
     if template.transfer.is_some() || template.command_lengths || template.encoding == Encoding::Coded {
         return Profiles::default();
@@ -69,7 +77,7 @@ pub fn profiles(device: &Device) -> Profiles {
     lens.dedup();
     let (mut list, mut by_len) = (Vec::new(), Vec::new());
     for data_len in lens {
-        let Some(profile) = request::profile(device, data_len) else { continue };
+        let Some(profile) = request::profile(device, heeded, data_len) else { continue };
         let len = template.wire_len(template.left_len + data_len + template.tail_len);
         by_len.resize(by_len.len().max(len + 1), 0);
         list.push(profile);

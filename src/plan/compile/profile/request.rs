@@ -4,6 +4,7 @@ use super::layout::{Bytes, Layout, Told, masks, worse};
 use super::reply::answer;
 use super::seal::seal;
 use super::steps::{head, steps};
+use crate::model::conversation::Heeded;
 use crate::model::field::Constant;
 use crate::model::fleet::{Device, VerifyChecksum};
 use crate::model::profile::{Answer, DATA, Group, KeyWindow, Keys, Profile, Row, Window};
@@ -17,7 +18,7 @@ use crate::wire::inner::{lchksum, length_value_less};
 const ROWS_MAX: usize = 32;
 
 /// The profile of a device's requests with a data frame of that many bytes; `None`: the general code takes them all.
-pub(super) fn profile(device: &Device, data_len: usize) -> Option<Profile> {
+pub(super) fn profile(device: &Device, heeded: &[Heeded], data_len: usize) -> Option<Profile> {
     let template = &*device.template;
     let [shape] = &*template.keys else { return None };
     // Numbers of commands, rules and keys have 16 bits.
@@ -45,9 +46,14 @@ pub(super) fn profile(device: &Device, data_len: usize) -> Option<Profile> {
     for (part, (at, mask)) in parts.iter_mut().zip(windows) {
         *part = KeyWindow { mask, at: at as u8 };
     }
+    // What a conversation waits for has none: neither has a command with the same key.
+    let is_heeded = |number: &u32| {
+        heeded.iter().any(|heeded| heeded.frame.layout == device.layouts.own && heeded.frame.command == Some(*number))
+    };
     let groups: Vec<Group> = shape
         .table
         .iter()
+        .filter(|(_, numbers)| !numbers.iter().any(is_heeded))
         .filter(|(_, numbers)| {
             numbers.iter().any(|&number| is_asked(template, &template.commands[number as usize], data_len))
         })

@@ -78,6 +78,10 @@ impl Scope for Indexed<'_> {
         self.inner.kept()
     }
 
+    fn arg(&self, name: &str) -> Option<u16> {
+        self.inner.arg(name)
+    }
+
     fn register_is_bytes(&self, number: u32) -> bool {
         self.inner.register_is_bytes(number)
     }
