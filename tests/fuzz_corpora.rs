@@ -74,6 +74,11 @@ fn replies() {
 }
 
 #[test]
+fn expressions() {
+    replay("expressions");
+}
+
+#[test]
 fn log_text() {
     replay("log_text");
 }

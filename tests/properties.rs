@@ -325,6 +325,16 @@ fn frame(t: &mut Tape, shipped: &fuzzing::shipped::Shipped) -> Vec<u8> {
     wire
 }
 
+proptest! {
+    #![proptest_config(cases(4 * TEMPLATE_CASES))]
+
+    /// Expressions of every type: the program has the judge's value, or says that there is none.
+    #[test]
+    fn program_computes_as_the_judge_does(input in proptest::collection::vec(any::<u8>(), 0..160)) {
+        fuzzing::expressions::run(&input);
+    }
+}
+
 fn short_tapes() -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(any::<u32>(), 0..80)
 }

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod edit;
+pub mod expressions;
 pub mod framer;
 pub mod inner;
 pub mod input;
@@ -21,4 +22,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("framer", framer::run),
     ("config", config::run),
     ("replies", replies::run),
+    ("expressions", expressions::run),
 ];

@@ -18,6 +18,7 @@ pub mod calc;
 pub mod checksum;
 pub mod clock;
 pub mod exchanges;
+pub mod expr;
 pub mod fields;
 pub mod frame;
 pub mod generate;

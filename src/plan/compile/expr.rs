@@ -320,7 +320,8 @@ impl Call<'_> {
         let is_new = Called::from_name(self.name).is_some() && Function::from_name(self.name).is_none();
         let computes = self.name == Function::Rand.name() && self.arguments.contains("#{");
         let has_default = self.name == Function::Reg.name() && self.arguments.contains(',');
-        !is_new && !computes && !has_default
+        // `#{a}# + 1` begins with a field.
+        !is_new && !computes && !has_default && !self.name.starts_with("#{")
     }
 }
 

@@ -14,6 +14,20 @@ fn hex_number(text: &[u8]) -> Option<Num> {
     i64::from_str_radix(digits, 16).ok().map(Num::Int)
 }
 
+/// A float, or a number whose scale may give it a fraction: a decimal number, whatever its value.
+fn is_fraction(slot: &Slot) -> bool {
+    match slot.kind.scale() {
+        Some(scale) => scale.scale.places > 0 || scale.offset.places > 0,
+        None => matches!(slot.kind.base(), Kind::F32 | Kind::F64),
+    }
+}
+
+/// A decimal number of any size.
+fn decimal(text: &[u8]) -> Option<Num> {
+    let number = std::str::from_utf8(text).ok()?.parse::<f64>().ok()?;
+    number.is_finite().then_some(Num::Dec(number))
+}
+
 impl<'m> Machine<'m, '_> {
     /// A field's type, its bytes, whether its size varies, and how many items it has.
     fn asked(&self, number: u16) -> Result<(&'m Slot, &'m [u8], bool, usize), Failed> {
@@ -38,7 +52,9 @@ impl<'m> Machine<'m, '_> {
                 let (slot, bytes, varies, _) = self.asked(number)?;
                 notation(slot, bytes, varies, self.out);
                 let parsed = match self.out.get(from..) {
-                    Some([]) => Some(Num::Int(0)),
+                    // Digits that are none have no notation.
+                    Some([]) if bytes.is_empty() => Some(Num::Int(0)),
+                    text if is_fraction(slot) => text.and_then(decimal),
                     text if matches!(slot.kind.base(), Kind::HexDigits { .. }) => text.and_then(hex_number),
                     text => text.and_then(Num::parse),
                 };

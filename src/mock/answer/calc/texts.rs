@@ -178,7 +178,7 @@ impl Machine<'_, '_> {
                 let _ = match number {
                     Num::Int(number) if op == Op::Hex => write!(self.out, "{number:0digits$X}"),
                     Num::Int(number) => write!(self.out, "{number:0digits$}"),
-                    Num::Dec(_) if op == Op::Hex => return Err(Failed::NoValue(NoValue::Fraction)),
+                    Num::Dec(_) if op == Op::Hex => write!(self.out, "{:0digits$X}", number.whole()?),
                     Num::Dec(number) => write!(self.out, "{number:0digits$}"),
                 };
                 let span = self.appended(from)?;

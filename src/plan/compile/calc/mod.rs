@@ -35,11 +35,14 @@ pub(super) enum Parsed {
 pub(super) fn braced(text: &str, before: usize, scope: &dyn Scope) -> Result<(Parsed, usize), CalcError> {
     limit(text, before)?;
     let (node, end) = Parser::new(text, before)?.whole(true)?;
-    if let What::Field(name) = node.what {
+    let emitter = Emitter::new(scope);
+    if let What::Field(name) = node.what
+        && !emitter.is_bits(name)
+    {
         return Ok((Parsed::Field(name.to_owned()), end));
     }
     let source = text.get(..end - 1).unwrap_or_default().trim();
-    let calc = Emitter::new(scope).whole(&node, source, Want::Value)?;
+    let calc = emitter.whole(&node, source, Want::Value)?;
     Ok((Parsed::Calc(Box::new(calc)), end))
 }
 

@@ -145,6 +145,11 @@ impl Emitter<'_> {
         }
     }
 
+    /// Whether it is a name of some bits of a field, and of no field.
+    pub(super) fn is_bits(&self, name: &str) -> bool {
+        matches!(self.find(name), Ok(Found::Bits(..)))
+    }
+
     /// `flags.door`: named bits of a field.
     fn bits(&self, name: &str) -> Option<Found> {
         let (base, bits) = name.rsplit_once('.')?;

@@ -160,9 +160,12 @@ impl<'t> Parser<'t> {
             Token::Sign("-") => Unary::Minus,
             Token::Sign("~") => Unary::Not,
             Token::Sign("!") => Unary::Negate,
+            // Like the other signs it is one of a number.
             Token::Sign("+") => {
                 self.advance()?;
-                return self.deeper(Self::unary);
+                let zero = self.node(at, What::Number(Num::Int(0)))?;
+                let both = Box::new([zero, self.deeper(Self::unary)?]);
+                return self.node(at, What::Binary(Binary::Add, both));
             }
             _ => return self.single(),
         };
