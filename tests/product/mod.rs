@@ -114,7 +114,7 @@ impl Product {
             write(name, file);
         }
         let (fleet, lines) = compiled(&dir.path().join("sys_config.json"));
-        let fleet = fleet.ok_or_else(|| lines.join("\n"))?;
+        let fleet = fleet.filter(|fleet| !fleet.fsus.is_empty()).ok_or_else(|| lines.join("\n"))?;
         let state = FsuState::new(&fleet.fsus[0]);
         Ok(Self { fleet, state, scratch: Scratch::default() })
     }

@@ -305,7 +305,9 @@ impl<'a> Walk<'a> {
                     let whole = template.wire_len(template.raw_len_min());
                     format!("{whole} bytes, and has {}", rest.len())
                 }
-                Framing::Length(_) => format!("as many bytes as its length field tells, and has {}", rest.len()),
+                Framing::Length(_) | Framing::Headed => {
+                    format!("as many bytes as its length field tells, and has {}", rest.len())
+                }
                 Framing::Delimited | Framing::Enveloped => format!("{} (end)", hex(template.delimiter().0)),
                 Framing::Keyed => format!("as many bytes as its command has, and has {}", rest.len()),
             }

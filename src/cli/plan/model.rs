@@ -435,6 +435,10 @@ fn framing(template: &Template) -> String {
             None => "by a length".into(),
         },
         Framing::Delimited => format!("delimited, from {} to {}", hex(&template.start), hex(template.delimiter().0)),
+        Framing::Headed => {
+            let by = template.moved.as_deref().and_then(|moved| moved.group.as_ref()).map_or("", |group| &*group.by);
+            format!("by the length `{by}` of the header")
+        }
         Framing::Keyed => "by the size of the command in the header".into(),
         Framing::Enveloped => format!("by the envelope, from {} to {}", hex(&template.start), hex(&template.end)),
     }

@@ -57,6 +57,7 @@ pub fn set(
             gives: &|_| false,
             known: &known,
             room: fsu_plan::compile::walk::room(template, &walk.lengths, walk.at - template.left_len, command.less),
+            moved: template.moved.as_deref(),
             is_sample: false,
             pos: Pos::default(),
         },

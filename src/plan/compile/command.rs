@@ -36,6 +36,8 @@ pub struct CommandDraft {
     pub name: Option<Box<str>>,
     /// Parts of the key behind a field of variable size, as a rule would give them.
     pub walked_key: Vec<(At<String>, At<Json>)>,
+    /// Values of a reply that its list gives for header and tail fields behind one of variable size.
+    pub listed: Vec<(At<String>, At<Json>)>,
     /// The reply's fields from the first of variable size on.
     pub walk: Option<WalkDraft>,
     /// The request's.
@@ -86,10 +88,11 @@ struct PartedLists<'r> {
 }
 
 impl<'r> PartedLists<'r> {
-    fn new(raw: &'r At<RawCommand>) -> Self {
+    fn new(template: &Template, raw: &'r At<RawCommand>) -> Self {
+        let is_walked = template.moved.is_some();
         Self {
-            request: raw.req_data_list.as_ref().map(|list| walk::part(list)),
-            response: walk::part(raw.resp_data_list.as_deref().unwrap_or_default()),
+            request: raw.req_data_list.as_ref().map(|list| walk::part(list, is_walked)),
+            response: walk::part(raw.resp_data_list.as_deref().unwrap_or_default(), is_walked),
         }
     }
 }
@@ -193,7 +196,7 @@ pub fn command(
     raw: &At<RawCommand>,
 ) -> Option<(Command, CommandDraft, Option<DataList>)> {
     let padding = padding(diags, raw);
-    let parted = PartedLists::new(raw);
+    let parted = PartedLists::new(template, raw);
     let Lists { request, response, request_len_padded, response_len, less, asked, answered } =
         lists(diags, template, (raw, &parted), padding);
     let listed = request.as_ref().zip(parted.request.as_ref().map(|list| &*list.fixed));
@@ -248,6 +251,7 @@ pub fn command(
         pos: raw.pos,
         name: raw.name.as_ref().map(|name| name.value.as_str().into()),
         walked_key,
+        listed: walk::given(parted.response.varying),
         walk: answered,
         asked,
     };

@@ -2,6 +2,7 @@
 
 use super::coding;
 use super::expr::{is_dynamic, nearest};
+use super::moved::area_in;
 use super::shown;
 use super::special;
 use super::walk;
@@ -112,7 +113,7 @@ pub fn check_once(
     // By plain name.
     let mut seen: HashMap<&str, Vec<Given<'_>>> = HashMap::with_capacity(values.len());
     for (name, _) in values {
-        let (area, plain) = split_name(&name.value);
+        let (area, plain) = area_in(plan, &name.value);
         let field = outside(plan, area, plain).filter(|_| !(area == Area::Plain && is_data(plain)));
         let place = field.map(|field| field.at);
         let before = seen.entry(plain).or_default();

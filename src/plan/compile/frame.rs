@@ -4,6 +4,7 @@ use super::checksum;
 use super::coding;
 use super::expr::is_dynamic;
 use super::field::{self, Padding, is_data_frame_length, known, outside, split_name};
+use super::moved::Handed;
 use super::sample;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
@@ -23,21 +24,23 @@ pub(super) struct Frame {
     pub(super) size_known: bool,
 }
 
-/// Compiles the frame without its commands. `vendor`: the defaults of the template's vendor.
+/// Compiles the frame without its commands. `vendor`: the defaults of the template's vendor; `handed`: what the data lists have of it.
 pub(super) fn frame(
     diags: &mut Diags,
     raw: &At<RawTemplate>,
     protocol: &At<RawProtocol>,
     vendor: Option<&RawVendor>,
+    handed: Option<&Handed>,
 ) -> Option<Frame> {
     let encoding = protocol.encoding.as_ref().or_else(|| vendor.and_then(|vendor| vendor.encoding.as_ref()));
     let encoding = field::word(diags, encoding, Encoding::Binary);
     let raw_left = protocol.pdu_left.as_deref().unwrap_or_default();
     let raw_tail = protocol.pdu_tailer.as_deref().unwrap_or_default();
-    let whole = |key: &str, list: &[At<RawField>], diags: &Diags| {
-        diags.is_whole_list(protocol.pos, key, coding::written(protocol, list))
+    let (of_left, of_tail) = handed.map_or((0, 0), Handed::counts);
+    let whole = |key: &str, (list, more): (&[At<RawField>], usize), diags: &Diags| {
+        diags.is_whole_list(protocol.pos, key, coding::written(protocol, list) + more)
     };
-    if !whole("pdu_left", raw_left, diags) || !whole("pdu_tailer", raw_tail, diags) {
+    if !whole("pdu_left", (raw_left, of_left), diags) || !whole("pdu_tailer", (raw_tail, of_tail), diags) {
         return None; // what else seems wrong may only follow from that
     }
     if protocol.pdu_left.is_none() {
@@ -81,6 +84,7 @@ pub(super) fn frame(
         commands: Box::default(),
         errors: Default::default(),
         transfer: None,
+        moved: None,
         wire_len_max: 0,
     };
     let has_blocks = checksum::said(protocol, vendor).0.iter().any(|said| said.blocks().is_some());

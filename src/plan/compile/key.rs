@@ -2,6 +2,7 @@
 
 use super::field::{Area, known, outside, split_name};
 use super::fields::FieldList;
+use super::moved::area_in;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawProtocol};
@@ -47,7 +48,7 @@ pub(super) fn flag(
     let asked = requests.filter_map(|field| field.name.as_ref()).map(|name| split_name(&name.value));
     let asked: HashSet<&str> = asked.filter(|(area, _)| *area == Area::Plain).map(|(_, plain)| plain).collect();
     let unknown = names.iter().find(|name| {
-        let (area, plain) = split_name(&name.value);
+        let (area, plain) = area_in(plan, &name.value);
         let first = plain.split('.').next().unwrap_or_default();
         outside(plan, area, plain).is_none() && !(area == Area::Plain && asked.contains(first))
     });
@@ -229,7 +230,7 @@ fn key_parts(
 ) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
     for name in flag {
-        let (area, plain) = split_name(&name.value);
+        let (area, plain) = area_in(template, &name.value);
         let left = template.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain);
         let data = || request.data(plain).map(|number| &request[number].field);
         let tail = || template.tail.iter().find(|field| *field.name == *plain);

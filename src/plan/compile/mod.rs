@@ -47,6 +47,7 @@ pub mod length;
 pub mod log_file;
 mod memory;
 mod messages;
+pub mod moved;
 mod number;
 mod params;
 pub mod payload;

@@ -217,6 +217,7 @@ fn varying(diags: &mut Diags, sources: &Sources<'_>, walk: &WalkDraft, made: &Dr
         gives: &gives,
         known: &known,
         room: walk::room(sources.template, &walk.walk.lengths, walk.walk.at - sources.template.left_len, sources.less),
+        moved: template.moved.as_deref(),
         is_sample: false,
         pos: sources.pos,
     };

@@ -4,12 +4,13 @@ use super::effect;
 use super::effects::{self, Effects};
 use super::expr::{is_dynamic, nearest};
 use super::faults::{self, Level, Limited};
-use super::field::{self, Area, outside, split_name};
+use super::field::{self, Area, outside};
 use super::fields::{Requests, Values};
 use super::kept::Kept;
 use super::key::key_digits;
 use super::layouts::{self, Family};
 use super::messages::{self, MessagesOf};
+use super::moved::area_in;
 use super::payload::ByPlace;
 use super::registers::registers;
 use super::reply::{self, Sources, header_lookup};
@@ -204,7 +205,7 @@ impl Compiler<'_> {
             }
             let scope = CommandScope { key, number, registers: self.registers, args: None };
             let replies = replies(diags, &scope, &written);
-            let walked = when_walked(diags, &draft.plan.commands[number], raw);
+            let walked = when_walked(diags, &draft.plan, &draft.plan.commands[number], raw);
             let test = effects::test(diags, raw, &scope);
             let Effects { sets, effects } = effects::effects(diags, raw, &scope);
             self.rules[key.family.1][number].push(Rule {
@@ -292,7 +293,7 @@ fn replies(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, written: &Writte
             response_len: command.response_len,
             less: command.less,
             padding: drafted.padding,
-            values: &[&turn, &written.data],
+            values: &[&turn, &written.data, &Values::new(&drafted.listed)],
             scope,
             key: &[],
             walk: drafted.walk.as_ref(),
@@ -320,7 +321,7 @@ fn with_payload(diags: &mut Diags, sources: &Sources<'_>, written: &Written<'_>)
     let Some(transfer) = &sources.template.transfer else { return reply };
     let names = || sources.values.iter().flat_map(|values| values.list).map(|(name, _)| name);
     let is_data = |name: &&At<String>| {
-        let (area, plain) = split_name(&name.value);
+        let (area, plain) = area_in(sources.template, &name.value);
         area == Area::Plain && sources.response.data(plain).is_some()
     };
     if given.is_some()
@@ -355,9 +356,9 @@ pub(super) fn rule_faults(
 
 /// A name in `data` must be a reply field of one of the commands, or a header field that can be set.
 fn check_name(diags: &mut Diags, key: &Key<'_, '_>, name: &At<String>, value: &At<Json>) {
-    let (area, plain) = split_name(&name.value);
     let &Key { draft, numbers, .. } = key;
     let plan = &draft.plan;
+    let (area, plain) = area_in(plan, &name.value);
     if area == Area::Plain && key.reply_walk(plain) {
         return;
     }
@@ -394,7 +395,7 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
     let is_data = |plain: &str| key.asks(plain);
     field::check_once(diags, &draft.plan, raw.when.as_ref().map(|when| when.0.as_slice()).unwrap_or_default(), is_data);
     for (name, value) in raw.when.iter().flat_map(|when| fields_of(when)) {
-        let (area, plain) = split_name(&name.value);
+        let (area, plain) = area_in(&draft.plan, &name.value);
         if matches!(&value.value, Json::Str(text) if is_dynamic(text)) {
             diags.error(value.pos, "`when` compares with constants, not with functions");
             continue;
@@ -403,7 +404,7 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
         let mut failed: Option<Diags> = None;
         for (&number, constants) in numbers.iter().zip(&mut out) {
             let walk = draft.plan.commands[number].request_walk().filter(|_| area == Area::Plain);
-            if walk.is_some_and(|walk| walk.path(name.value.trim()).is_some()) {
+            if walk.is_some_and(|walk| walk.path(plain).is_some()) {
                 // Looked at by `when_walked`.
                 found = true;
                 continue;
@@ -451,13 +452,13 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
 }
 
 /// `when` of elements behind a field of variable size.
-fn when_walked(diags: &mut Diags, command: &Command, raw: &At<RawRule>) -> Box<[WalkedConstant]> {
+fn when_walked(diags: &mut Diags, plan: &Template, command: &Command, raw: &At<RawRule>) -> Box<[WalkedConstant]> {
     let Some(walk) = command.request_walk() else { return Box::default() };
     let named = raw.when.iter().flat_map(|when| fields_of(when));
-    let walked = named.filter(|(name, _)| split_name(&name.value).0 == Area::Plain);
+    let walked = named.map(|(name, value)| (name, area_in(plan, &name.value), value));
     let mut out = Vec::new();
-    for (name, value) in walked {
-        out.extend(walk::constant(diags, walk, (&name.value, name.value.trim()), value));
+    for (name, (_, plain), value) in walked.filter(|(_, (area, _), _)| *area == Area::Plain) {
+        out.extend(walk::constant(diags, walk, (&name.value, plain), value));
     }
     out.into()
 }

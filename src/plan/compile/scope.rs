@@ -1,11 +1,12 @@
 //! What the values of a rule may refer to: the request's fields, and the device's registers.
 
 use super::expr::{ExprError, Scope, nearest};
-use super::field::{Area, split_name};
+use super::field::Area;
 use super::fields::{Requests, ResponseField};
 use super::kept::Kept;
 use super::key::{key_digits, spelled};
 use super::layouts::Family;
+use super::moved::area_in;
 use super::reply::header_lookup;
 use super::template::TemplateDraft;
 use crate::config::at::{At, Json, Map};
@@ -155,7 +156,7 @@ impl Scope for CommandScope<'_, '_, '_> {
         if self.args.is_some() {
             return Err(ExprError::FieldInMessage(name.into()));
         }
-        let (area, plain) = split_name(name);
+        let (area, plain) = area_in(&self.key.draft.plan, name);
         let is_plain = area == Area::Plain;
         if let Some(field) = self.key.requests.field(self.number, plain).filter(|_| is_plain) {
             return Ok(Some((field.at, field.slot.clone())));
@@ -164,7 +165,7 @@ impl Scope for CommandScope<'_, '_, '_> {
         if let Ok(found) = header_lookup(plan, name) {
             Ok(Some(found))
         } else {
-            if is_plain && (self.key.asks(plain) || self.key.asks_walked(name)) {
+            if is_plain && (self.key.asks(plain) || self.key.asks_walked(plain)) {
                 return Ok(None);
             }
             let command = &plan.commands[self.number];
@@ -177,10 +178,11 @@ impl Scope for CommandScope<'_, '_, '_> {
 
     fn walked(&self, name: &str) -> Option<Walked> {
         let walk = self.walk()?;
-        if split_name(name).0 != Area::Plain || self.key.requests.field(self.number, name).is_some() {
+        let (area, plain) = area_in(&self.key.draft.plan, name);
+        if area != Area::Plain || self.key.requests.field(self.number, plain).is_some() {
             return None;
         }
-        walk.element(walk.path(name)?)
+        walk.element(walk.path(plain)?)
     }
 
     fn register(&self, name: &str) -> Result<u32, ExprError> {

@@ -1,7 +1,8 @@
 //! Several replies to one request: `burst` and `replies` of a rule.
 
-use super::field::{self, Area, outside, split_name};
+use super::field::{self, Area, outside};
 use super::fields::Values;
+use super::moved::area_in;
 use super::reply::{self, AskedIn, Sources};
 use super::scope::{CommandScope, Key};
 use super::template::TemplateDraft;
@@ -161,7 +162,11 @@ fn one(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, raw: &At<RawReply>) 
         response_len: command.response_len,
         less: command.less,
         padding: drafted.padding,
-        values: &[&Values::new(data), &Values::new(if is_own { &[] } else { &drafted.walked_key })],
+        values: &[
+            &Values::new(data),
+            &Values::new(if is_own { &[] } else { &drafted.walked_key }),
+            &Values::new(&drafted.listed),
+        ],
         scope,
         key: &key,
         walk: drafted.walk.as_ref(),
@@ -221,7 +226,7 @@ pub(super) fn check_names(
     };
     field::check_once(diags, &draft.plan, data, is_data);
     for (name, value) in data {
-        let (area, plain) = split_name(&name.value);
+        let (area, plain) = area_in(&draft.plan, &name.value);
         let known = (area == Area::Plain && is_data(plain)) || outside(&draft.plan, area, plain).is_some();
         if !known && !matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
             let names = drafted.response.iter().map(|field| &*field.field.name);

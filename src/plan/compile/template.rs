@@ -10,6 +10,7 @@ use super::frame::{self, Frame};
 use super::key;
 use super::layouts;
 use super::length;
+use super::moved;
 use super::reply::{Bases, RefusalSpec};
 use super::sample::{Around, sample};
 use super::transfer;
@@ -87,8 +88,15 @@ pub(super) fn layout(
         return None;
     };
     let protocol = checksum::from_top(diags, raw, protocol);
-    let protocol = &*coding::with_marks(diags, protocol);
-    let Frame { mut plan, size_known } = frame::frame(diags, raw, protocol, vendor)?;
+    let protocol = coding::with_marks(diags, protocol);
+    let (protocol, handed) = moved::protocol(diags, protocol)?;
+    let protocol = &*protocol;
+    let Frame { mut plan, size_known } = frame::frame(diags, raw, protocol, vendor, handed.as_ref())?;
+    if let Some(handed) = handed
+        && !moved::head(diags, &mut plan, handed)
+    {
+        return None;
+    }
     plan.vendor = raw.vendor.as_ref().map_or("", |vendor| &vendor.value).into();
     plan.path = path.display().to_string().into();
     let bases = Bases::default();
@@ -111,6 +119,9 @@ pub(super) fn layout(
     plan.commands = compiled.into();
     if is_keyed(&plan) {
         plan.framing = Framing::Keyed;
+    }
+    if plan.head().is_some_and(|head| !head.has_rest) && !plan.is_hex() && is_plain(&plan) {
+        plan.framing = Framing::Headed;
     }
     if plan.coding.as_ref().is_some_and(|coding| coding.is_escaped()) {
         plan.framing = Framing::Enveloped;
@@ -260,6 +271,11 @@ fn check_length(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, 
     }
 }
 
+/// Whether fields that show a size can be read as they travel.
+fn is_plain(plan: &Template) -> bool {
+    plan.coding.as_ref().is_none_or(|coding| coding.is_plain())
+}
+
 /// Whether a stream can be cut by the commands' keys if nothing else shows where a frame ends: if the key is in the
 /// header, and all requests with one key have the same fields' size (data_frame_length is the reply's).
 fn is_keyed(plan: &Template) -> bool {
@@ -269,13 +285,16 @@ fn is_keyed(plan: &Template) -> bool {
         let command = plan.commands.get(*number as usize)?;
         command.request.as_ref().map(|_| command.request_len)
     };
-    let walk = |number: &u32| plan.commands.get(*number as usize).and_then(|command| command.request_walk());
-    // Fields that show a size are read as they travel.
-    let is_plain = plan.coding.as_ref().is_none_or(|coding| coding.is_plain());
+    let command = |number: &u32| plan.commands.get(*number as usize);
     let one_size = |numbers: &[u32]| {
-        if let Some(walk) = numbers.iter().find_map(walk) {
-            // Its fields show where it ends.
-            return numbers.len() == 1 && !walk.has_rest && is_plain;
+        if numbers.iter().filter_map(command).any(|command| command.request_walk().is_some()) {
+            // Its fields show where it ends; of several what tells them apart shows which it is.
+            let tells = |command: &Command| {
+                let walks = command.walk.as_deref();
+                walks.is_some_and(|walks| walks.request.as_ref().is_some_and(|walk| !walk.has_rest))
+                    && (numbers.len() == 1 || walks.is_some_and(|walks| !walks.constants.is_empty()))
+            };
+            return numbers.iter().filter_map(command).all(tells) && is_plain(plan);
         }
         let mut sizes = numbers.iter().map(size);
         sizes.next().flatten().is_some_and(|first| sizes.all(|size| size == Some(first)))

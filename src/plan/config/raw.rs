@@ -366,6 +366,9 @@ pub struct RawField {
     pub bytes: Option<At<RawExtent>>,
     /// A change of every byte of the field on its way.
     pub transform: Option<At<RawTransform>>,
+    /// Not in files: the `value` is that of a reply, and not a default. Of fields that a template's header hands on to its data lists.
+    #[serde(skip)]
+    pub given: bool,
 }
 
 /// The fields of each case.

@@ -193,6 +193,8 @@ pub enum Framing {
     Keyed,
     /// By the marks of the envelope.
     Enveloped,
+    /// By [`Moved::head`].
+    Headed,
 }
 
 /// One command.
@@ -336,11 +338,45 @@ pub struct Template {
     pub errors: [Option<Arc<Reply>>; ErrorReply::COUNT],
     /// Multi-frame transfers.
     pub transfer: Option<Transfer>,
+    /// Header and tail fields that the data frames carry, because some of them vary in size.
+    pub moved: Option<Box<Moved>>,
     /// Wire bytes of the largest reply any rule of any device can build from it (inner frame).
     pub wire_len_max: usize,
 }
 
+/// Fields of a header from its first field of variable size on, and of a tail up to its last one. The plan has them in every data
+/// frame, at its beginning and end.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// Names of the header's, in order.
+    pub left: Box<[Box<str>]>,
+    /// Names of the tail's, in order.
+    pub tail: Box<[Box<str>]>,
+    /// The part of the data frame whose bytes a field of the header says.
+    pub group: Option<MovedGroup>,
+    /// These fields alone, with the group between them: shows where a frame ends, whatever command it is.
+    pub head: Option<Arc<Walk>>,
+}
+
+/// A part of a data frame that a length of the header counts.
+#[derive(Clone, Debug, Default)]
+pub struct MovedGroup {
+    /// The length.
+    pub by: Box<str>,
+    /// Bytes beside the part that it counts too.
+    pub more: i64,
+    /// The first of [`Moved::left`] that is counted.
+    pub from: usize,
+    /// The number of [`Moved::tail`] that are counted.
+    pub to: usize,
+}
+
 impl Template {
+    /// The program that shows the size of every frame, where a length counts a part of it.
+    pub fn head(&self) -> Option<&Walk> {
+        self.moved.as_ref()?.head.as_deref()
+    }
+
     /// The bytes that show where a frame of [`Framing::Delimited`] ends, and how many of its bytes are behind them.
     pub fn delimiter(&self) -> (&[u8], usize) {
         if self.end.is_empty() { (&self.closing, self.behind) } else { (&self.end, 0) }

@@ -42,6 +42,19 @@ pub struct Walk {
     pub has_rest: bool,
     /// Computed lengths in the data frame, before the program or in it.
     pub lengths: Box<[LengthField]>,
+    /// The part whose bytes a field of the header says: [`Op::Group`].
+    pub group: Option<Grouped>,
+}
+
+/// The elements of an [`Op::Group`]. They are in no element of that name: a group has no node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grouped {
+    /// Its operation.
+    pub op: u32,
+    /// The first node in it.
+    pub from: u32,
+    /// The node behind its last one.
+    pub to: u32,
 }
 
 /// A field, list or choice. For names and display; the program does not read it.
@@ -126,6 +139,13 @@ pub enum Op {
         /// The operation behind the last case.
         end: u32,
     },
+    /// Bounds the operations up to `end`; what they leave of its bytes is skipped.
+    Group {
+        /// How many bytes.
+        size: Counted,
+        /// The operation behind the last one in it.
+        end: u32,
+    },
 }
 
 impl Op {
@@ -134,7 +154,8 @@ impl Op {
         match self {
             Self::Field { size: Size::Counted(counted), .. }
             | Self::List { count: Count::Counted(counted), .. }
-            | Self::Choice { bytes: Some(Size::Counted(counted)), .. } => Some(counted),
+            | Self::Choice { bytes: Some(Size::Counted(counted)), .. }
+            | Self::Group { size: counted, .. } => Some(counted),
             _ => None,
         }
     }

@@ -81,6 +81,7 @@ pub fn delimited() -> Template {
         commands: COMMANDS.map(command).into(),
         errors: [const { None }; 5],
         transfer: None,
+        moved: None,
         wire_len_max: 64,
     }
 }

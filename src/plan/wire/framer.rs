@@ -83,6 +83,7 @@ impl Search {
             },
             Framing::Delimited => self.delimited(template, bytes, at),
             Framing::Keyed => by_key(template, buf),
+            Framing::Headed => by_head(template, buf),
             Framing::Enveloped => self.enveloped(template, bytes, (at, false)),
         }
     }
@@ -328,12 +329,47 @@ fn by_key(template: &Template, buf: &[u8]) -> Cut {
     if buf.len() < template.left_len {
         return Cut::More;
     }
-    let first = asked_in_header(template, buf).and_then(|numbers| template.commands.get(*numbers.first()? as usize));
+    let numbers = asked_in_header(template, buf).unwrap_or_default();
+    let first = numbers.first().and_then(|number| template.commands.get(*number as usize));
     match first {
+        Some(command) if numbers.len() > 1 && command.request_walk().is_some() => by_walks(template, numbers, buf),
         Some(command) if command.request_walk().is_some() => by_walk(template, command, buf),
         Some(command) => sized(template, buf, wire_len(template, command.request_len)),
         None => Cut::No,
     }
+}
+
+/// A frame whose size the fields say that all commands have.
+#[cold]
+fn by_head(template: &Template, buf: &[u8]) -> Cut {
+    let most = longest(template);
+    let there = buf.get(..most).unwrap_or(buf);
+    match template.head().map(|head| walk::size(head, there)) {
+        Some(Ok(size)) if size <= most => sized(template, buf, size),
+        Some(Err(Wrong::Short)) if buf.len() < most => Cut::More,
+        _ => Cut::No,
+    }
+}
+
+/// A frame whose size the fields of the first of these commands say that it may be.
+#[cold]
+fn by_walks(template: &Template, numbers: &[u32], buf: &[u8]) -> Cut {
+    let most = longest(template);
+    let there = buf.get(..most).unwrap_or(buf);
+    for command in numbers.iter().filter_map(|number| template.commands.get(*number as usize)) {
+        let Some(walks) = command.walk.as_deref() else { continue };
+        let Some(walk) = &walks.request else { continue };
+        if walks.constants.iter().any(|constant| walk::differs(walk, there, constant)) {
+            continue;
+        }
+        match walk::size(walk, there) {
+            Ok(size) if size <= most => return sized(template, buf, size),
+            // A later command has no say while an earlier one may be meant.
+            Err(Wrong::Short) if buf.len() < most => return Cut::More,
+            _ => {}
+        }
+    }
+    Cut::No
 }
 
 /// A frame whose size its command's fields say.

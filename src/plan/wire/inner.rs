@@ -242,6 +242,11 @@ pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
 /// Checks the lengths that depend on the command of a request, and finds that.
 #[cold]
 pub fn command_lengths(template: &Template, frame: &Frame<'_>) -> Result<Option<usize>, Reason> {
+    if let Some(head) = template.head()
+        && walk::check(head, frame.raw) != Ok(frame.raw.len() - template.tail_len)
+    {
+        return Err(Reason::BadLength);
+    }
     let Some(number) = command(template, frame) else {
         return if is_misshapen(template, frame) { Err(Reason::BadLength) } else { Ok(None) };
     };

@@ -214,12 +214,36 @@ pub fn bytes<'f>(walk: &Walk, raw: &'f [u8], path: &Path) -> Option<(&'f [u8], u
 
 /// Whether a raw frame has this constant.
 pub fn carries(walk: &Walk, raw: &[u8], constant: &WalkedConstant) -> bool {
-    let Some((there, _)) = bytes(walk, raw, &constant.path) else { return false };
+    bytes(walk, raw, &constant.path).is_some_and(|(there, _)| is_constant(there, constant))
+}
+
+/// Whether a field has the constant's bytes.
+fn is_constant(there: &[u8], constant: &WalkedConstant) -> bool {
     if constant.mask.is_empty() {
         return *there == *constant.bytes;
     }
     let all = there.iter().zip(&constant.bytes).zip(&constant.mask);
     there.len() == constant.bytes.len() && all.into_iter().all(|((is, should), mask)| (is ^ should) & mask == 0)
+}
+
+/// Whether the beginning of a frame shows that it does not have this constant.
+pub fn differs(walk: &Walk, beginning: &[u8], constant: &WalkedConstant) -> bool {
+    // The tail is not there yet: as much may belong to the data frame.
+    let mut there = None;
+    let lists = walk.nodes.get(constant.path.node as usize).map_or(0, |node| node.lists);
+    let watch = |event: Event, items: &Items| match event {
+        Event::Field { node, from, to }
+            if node == constant.path.node && items.get(..lists) == constant.path.items.get(..lists) =>
+        {
+            there = Some((from, to));
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    // What does not fit may be another command's.
+    let _ = run(walk, beginning, beginning.len(), watch);
+    let there = there.and_then(|(from, to)| beginning.get(from..to));
+    there.is_some_and(|there| !is_constant(there, constant))
 }
 
 /// A field's bytes as a number; `None`: they are none.
@@ -300,9 +324,24 @@ impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
                     self.choice(op, bound)?;
                     pc = *end as usize;
                 }
+                Op::Group { size, end } => {
+                    pc = self.group(size, (pc + 1, *end as usize), bound)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Follows operations that have so many bytes. Gives the operation behind them.
+    #[cold]
+    fn group(&mut self, size: &Counted, (pc, end): (usize, usize), bound: usize) -> Result<usize, Stop> {
+        let inner = self.at.saturating_add(self.counted(size)?);
+        if inner > bound {
+            return Err(Wrong::Short.into());
+        }
+        self.block(pc, end, inner)?;
+        self.at = inner;
+        Ok(end)
     }
 
     /// `(node, first operation, end)` of the items, the fewest bytes of one, the most items.

@@ -3,7 +3,9 @@
 use super::super::expr::{Scope, is_dynamic, nearest};
 use super::super::field::{self, Area};
 use super::super::fields::Values;
+use super::super::moved::area_of;
 use super::copy::{self, counted};
+use super::group::Open;
 use super::layout::WalkDraft;
 use super::put::{self, Draft, Gap, Point};
 use super::repeat::{Item, spread};
@@ -15,7 +17,10 @@ use crate::config::steps::step;
 use crate::model::digits::Digits;
 use crate::model::field::{Field, Kind, Offset};
 use crate::model::reply::{Expr, Part};
-use crate::model::walk::{Count, Counted, Encode, Measure, Op, Place, Put, PutText, Size, Target, Walk, Walked, What};
+use crate::model::template::Moved;
+use crate::model::walk::{
+    Count, Counted, Encode, Measure, Node, Op, Place, Put, PutText, Size, Target, Walk, Walked, What,
+};
 use crate::wire::walk::{case_of, masked_case_of, said, says};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,6 +43,8 @@ pub struct Sources<'a> {
     pub known: &'a dyn Fn(Offset, usize) -> Option<Box<[u8]>>,
     /// The most bytes that fit into the frame and its length fields.
     pub room: usize,
+    /// The header and tail fields among them.
+    pub moved: Option<&'a Moved>,
     /// A sample request is being made. It need not be valid, but is if possible.
     pub is_sample: bool,
     /// Where to report that the reply is too large.
@@ -51,7 +58,7 @@ const STEP_BYTES: usize = size_of::<Put>() + 64;
 pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
     let walk = &sources.draft.walk;
     let mut encoder = Encoder { of: sources, draft: Draft::default(), index: None, is_case: false, is_over: false };
-    let given = Given::Rule(sources.values);
+    let given = Given::Rule(sources.values, sources.moved);
     encoder.block(diags, None, 0, &given);
     let Encoder { draft, .. } = encoder;
     if draft.least > sources.room {
@@ -65,8 +72,8 @@ pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
 
 /// Where values come from.
 pub(super) enum Given<'g> {
-    /// A rule.
-    Rule(&'g [&'g Values<'g>]),
+    /// A rule; header and tail fields that the data frame carries may be given with their area.
+    Rule(&'g [&'g Values<'g>], Option<&'g Moved>),
     /// An object in a rule.
     Object(&'g [(At<String>, At<Json>)]),
     /// An object in a rule, of which other cases have names too.
@@ -78,7 +85,10 @@ pub(super) enum Given<'g> {
 impl<'g> Given<'g> {
     fn get(&self, name: &str) -> Option<&'g At<Json>> {
         match self {
-            Self::Rule(values) => values.iter().find_map(|values| values.get(Area::Plain, name)),
+            Self::Rule(values, moved) => values.iter().find_map(|values| {
+                let in_area = || moved.and_then(|moved| values.get(area_of(moved, name)?, name));
+                values.get(Area::Plain, name).or_else(in_area)
+            }),
             Self::Object(list) | Self::Cases(list) => {
                 list.iter().find(|(key, _)| *key.value == *name).map(|(_, value)| value)
             }
@@ -135,14 +145,21 @@ impl Encoder<'_> {
         let marks = self.draft.marks();
         let children: Vec<u32> = self.children(parent, case).collect();
         self.check_names(diags, parent, &children, given);
+        let mut group = Open::default();
         for node in children {
             step(1);
+            if parent.is_none() {
+                self.group(diags, Some(node), &mut group, fields);
+            }
             if self.is_over || diags.is_over() || !diags.charge(self.of.pos, STEP_BYTES / 8, "the values of a reply") {
                 self.is_over = true;
                 return;
             }
             let name = self.walk().nodes[node as usize].name.clone();
             self.element(diags, node, (given.get(&name), parent.is_none()), fields);
+        }
+        if parent.is_none() {
+            self.group(diags, None, &mut group, fields);
         }
         self.draft.release(marks);
     }
@@ -505,7 +522,19 @@ impl Encoder<'_> {
     ) {
         let walk = self.walk().clone();
         let Some(counted) = counted(&walk, node) else { return };
-        let is_list = matches!(walk.nodes[node as usize].what, What::List);
+        let Node { name, what, .. } = &walk.nodes[node as usize];
+        self.count(diags, (counted, name, matches!(what, What::List)), (point, items), fields);
+    }
+
+    /// Writes the number that counts what was written since a point.
+    pub(super) fn count(
+        &mut self,
+        diags: &mut Diags,
+        (counted, name, is_list): (&Counted, &str, bool),
+        (point, items): (Point, (usize, Option<Box<Walked>>)),
+        fields: &mut Fields,
+    ) {
+        let walk = self.walk().clone();
         let Counted { by, times, add, .. } = counted;
         let gap = match by.place {
             Place::Frame(at) if (self.of.gives)(at) => return,
@@ -528,7 +557,6 @@ impl Encoder<'_> {
         if let Some(known) = known {
             let Some(number) = said(known, *times, *add).filter(|&number| says(&by.slot) >= number) else {
                 let what = if is_list { "items" } else { "bytes" };
-                let name = &walk.nodes[node as usize].name;
                 diags.error(self.of.pos, format!("`{name}` has {known} {what}, which what counts them cannot say"));
                 return;
             };

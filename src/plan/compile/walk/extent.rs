@@ -150,6 +150,18 @@ fn counted(
     Some(Counted { by: source, times, add, max: given.min(says) })
 }
 
+/// A size that a field alone says, with `add`.
+pub(super) fn counted_by(
+    compiler: &mut Compiler<'_>,
+    diags: &mut Diags,
+    name: &At<String>,
+    add: i64,
+) -> Option<Counted> {
+    let by = RawCounted { field: Some(name.clone()), times: None, add: Some(At { pos: name.pos, value: add }) };
+    let raw = At { pos: name.pos, value: RawField::default() };
+    counted(compiler, diags, &raw, (&by, name.pos), (FRAME_BYTES_MAX, FRAME_BYTES_MAX))
+}
+
 /// The number of items of a list, and the most it can have.
 pub(super) fn count(
     compiler: &mut Compiler<'_>,

@@ -2,6 +2,7 @@
 
 use super::super::field::{self, Padding, outside, placeholder, split_name};
 use super::super::fields::FieldList;
+use super::super::moved;
 use super::extent::{self, Room};
 use super::lengths;
 use super::{in_header, varies};
@@ -12,7 +13,7 @@ use crate::config::raw::RawField;
 use crate::config::steps::step;
 use crate::model::field::{FIELD_BYTES_MAX, FRAME_BYTES_MAX, Kind, LengthField, Slot};
 use crate::model::template::Template;
-use crate::model::walk::{Block, Case, NEST_MAX, NODES_MAX, Node, Op, Place, Size, Source, Walk, What};
+use crate::model::walk::{Block, Case, Grouped, NEST_MAX, NODES_MAX, Node, Op, Place, Size, Source, Walk, What};
 use crate::words::FieldType;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,13 +61,14 @@ pub fn layout(
         marks: Vec::new(),
         scopes: Vec::new(),
         lengths: Vec::new(),
+        group: None,
         is_over: false,
     };
     let place = Inside { parent: None, case: 0, lists: 0, depth: 0, is_bounded: true };
-    let span = compiler.block(diags, list, place);
+    let span = compiler.frame(diags, list, place);
     let own = std::mem::take(&mut compiler.lengths);
     fixed.extend(lengths::walked(diags, &compiler, &own));
-    let Compiler { nodes, values, places, ops, marks, is_over, .. } = compiler;
+    let Compiler { nodes, values, places, ops, marks, group, is_over, .. } = compiler;
     if is_over || (diags.has_errors() && !errors && nodes.is_empty()) {
         return None;
     }
@@ -94,19 +96,20 @@ pub fn layout(
         most: span.most,
         has_rest: span.has_rest,
         lengths: fixed.into(),
+        group,
     };
     Some(WalkDraft { walk: Arc::new(walk), values: values.into(), places: places.into() })
 }
 
 /// The surroundings of a field.
 #[derive(Clone, Copy)]
-struct Inside {
-    parent: Option<u32>,
-    case: u32,
-    lists: usize,
-    depth: usize,
+pub(super) struct Inside {
+    pub(super) parent: Option<u32>,
+    pub(super) case: u32,
+    pub(super) lists: usize,
+    pub(super) depth: usize,
     /// Whether the end is known before the fields are read.
-    is_bounded: bool,
+    pub(super) is_bounded: bool,
 }
 
 /// The size of fields.
@@ -115,6 +118,15 @@ pub(super) struct Span {
     pub(super) least: usize,
     pub(super) most: usize,
     pub(super) has_rest: bool,
+}
+
+impl Span {
+    /// Adds what follows.
+    pub(super) fn add(&mut self, other: Self) {
+        self.least = self.least.saturating_add(other.least);
+        self.most = self.most.saturating_add(other.most);
+        self.has_rest |= other.has_rest;
+    }
 }
 
 pub(super) struct Compiler<'a> {
@@ -128,13 +140,32 @@ pub(super) struct Compiler<'a> {
     lengths: Vec<(u32, At<RawField>)>,
     /// The fields so far of each enclosing block, the innermost last.
     pub(super) scopes: Vec<HashMap<Box<str>, u32>>,
+    /// The part that a length of the header counts.
+    pub(super) group: Option<Grouped>,
     is_over: bool,
 }
 
 impl Compiler<'_> {
     /// Compiles the fields of one block.
-    fn block(&mut self, diags: &mut Diags, list: &[At<RawField>], inside: Inside) -> Span {
+    pub(super) fn block(&mut self, diags: &mut Diags, list: &[At<RawField>], inside: Inside) -> Span {
+        self.open_scope();
+        let sum = self.fields(diags, list, inside);
+        self.close_scope();
+        sum
+    }
+
+    /// Begins a block: its fields see each other.
+    pub(super) fn open_scope(&mut self) {
         self.scopes.push(HashMap::new());
+    }
+
+    /// Ends the innermost block.
+    pub(super) fn close_scope(&mut self) {
+        self.scopes.pop();
+    }
+
+    /// Compiles fields of the innermost block.
+    pub(super) fn fields(&mut self, diags: &mut Diags, list: &[At<RawField>], inside: Inside) -> Span {
         let mut sum = Span::default();
         // The element that takes the rest: its operation, and the size of the fields after it.
         let mut rest: Option<(usize, usize)> = None;
@@ -155,14 +186,11 @@ impl Compiler<'_> {
             } else if span.has_rest {
                 rest = Some((op, 0));
             }
-            sum.least = sum.least.saturating_add(span.least);
-            sum.most = sum.most.saturating_add(span.most);
-            sum.has_rest |= span.has_rest;
+            sum.add(span);
         }
         if let Some((op, after)) = rest {
             self.ops.get_mut(op).into_iter().for_each(|op| extent::set_after(op, after));
         }
-        self.scopes.pop();
         sum
     }
 
@@ -409,7 +437,9 @@ impl Compiler<'_> {
 
     /// The field that a size, count or choice refers to. Searches this block, the enclosing ones, the fixed part, then the header.
     pub(super) fn earlier(&mut self, diags: &mut Diags, name: &At<String>) -> Option<Source> {
-        let found = self.scopes.iter().rev().find_map(|scope| scope.get(name.value.trim())).copied();
+        let here = moved::area_in(self.around.template, &name.value);
+        let here = if here.0 == field::Area::Plain { here.1 } else { name.value.trim() };
+        let found = self.scopes.iter().rev().find_map(|scope| scope.get(here)).copied();
         if let Some(node) = found {
             let What::Field { slot, .. } = &self.nodes[node as usize].what else {
                 diags.error(name.pos, format!("`{}` is no field that holds a number", name.value));

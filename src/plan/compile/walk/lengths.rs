@@ -16,7 +16,7 @@ use crate::model::walk::{Node, What};
 use crate::words::{FieldType, LengthCheck, Unit};
 
 /// Whether a field is a computed length.
-pub(super) fn is_length(raw: &At<RawField>) -> bool {
+pub(in super::super) fn is_length(raw: &At<RawField>) -> bool {
     let is_digits = |kind: &str| {
         raw.of.is_some()
             && matches!(FieldType::from_name(kind), Some(FieldType::Bcd | FieldType::Dec | FieldType::HexDigits))

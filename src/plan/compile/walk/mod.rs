@@ -16,8 +16,9 @@ mod choose;
 mod copy;
 pub mod encode;
 mod extent;
+mod group;
 pub mod layout;
-mod lengths;
+pub(super) mod lengths;
 mod put;
 mod repeat;
 pub mod sample;
@@ -41,8 +42,8 @@ use crate::words::FieldType;
 use layout::Around;
 use std::borrow::Cow;
 
-/// The error for a field of variable size outside a data list.
-pub const ONLY_IN_DATA: &str = "only a field of `req_data_list` or `resp_data_list` may vary in size, and no error reply has one (put this field and those behind it first into each of these lists; the key may be there too)";
+/// The error for a field of variable size where no data list is.
+pub const ONLY_IN_DATA: &str = "a field of an error reply has a fixed size (a rule may answer with `replies` instead)";
 
 /// Position of the key that makes a field's size variable; `None` if its size is fixed.
 pub fn varies(raw: &At<RawField>) -> Option<Pos> {
@@ -72,14 +73,26 @@ pub struct Parted<'r> {
     pub varying: &'r [At<RawField>],
 }
 
-/// Splits a data list.
-pub fn part(list: &[At<RawField>]) -> Parted<'_> {
-    let Some(first) = list.iter().position(|raw| varies(raw).is_some()) else {
+/// Splits a data list. `is_walked`: it is a program from its first field on.
+pub fn part(list: &[At<RawField>], is_walked: bool) -> Parted<'_> {
+    let Some(first) = list.iter().position(|raw| is_walked || varies(raw).is_some()) else {
         return Parted { fixed: Cow::Borrowed(list), varying: &[] };
     };
     let (fixed, varying) = list.split_at(first);
     let header = varying.iter().filter(|raw| in_header(raw)).cloned();
     Parted { fixed: fixed.iter().cloned().chain(header).collect(), varying }
+}
+
+/// The values that a reply's list gives for fields of the header and the tail.
+pub fn given(list: &[At<RawField>]) -> Vec<(At<String>, At<Json>)> {
+    let given = list.iter().filter(|raw| raw.given);
+    given
+        .filter_map(|raw| {
+            let name = raw.name.as_ref()?;
+            let plain = split_name(&name.value).1.to_owned();
+            Some((At { pos: name.pos, value: plain }, raw.value.value.clone()?))
+        })
+        .collect()
 }
 
 /// Compiles the fields from the first of variable size on. `None` if there are none, or after a reported error.

@@ -31,6 +31,7 @@ pub fn insert(
         gives: &|_| false,
         known: &known,
         room: super::room(template, &draft.walk.lengths, draft.walk.at - template.left_len, 0),
+        moved: template.moved.as_deref(),
         is_sample: true,
         pos,
     };

@@ -1,0 +1,303 @@
+//! What templates and rules can say beyond fixed places: headers that vary, sizes from expressions, lists made of lists, names that
+//! several cases share (docs/reference/templates.md, rules.md).
+#![allow(clippy::pedantic, clippy::unwrap_used)]
+
+mod naive;
+mod product;
+
+use fsu_core::client::request::{build, finish};
+use naive::clock::Clock;
+use naive::fields::{hex, unhex};
+use naive::frame::Verify;
+use product::{Outcome, Product, Setup};
+use serde_json::{Value, json};
+
+/// A number for bytes of list, data and note.
+type Count = fn(usize, usize, usize) -> usize;
+/// A change of a template, and what is said of it.
+type Case<'c> = (&'c dyn Fn(&mut Value), &'c str);
+
+fn bytes(text: &str) -> Vec<u8> {
+    unhex(&text.replace(' ', "")).unwrap()
+}
+
+fn now() -> Clock {
+    Clock::parse("2026-01-12T17:30:03")
+}
+
+fn setup<'a>(template: &'a Value, files: &'a [(String, Value)]) -> Setup<'a> {
+    Setup { template, files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) }
+}
+
+fn product(transport: &str, template: &Value, rules: &Value) -> Result<Product, String> {
+    let files = [("default.json".to_owned(), rules.clone())];
+    Product::over(transport, &setup(template, &files))
+}
+
+/// A template of these parts of `protocol`.
+fn template(protocol: Value) -> Value {
+    json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": protocol})
+}
+
+/// The reply to a datagram, or why there is none.
+fn answer(template: &Value, rules: &Value, request: &str) -> String {
+    let mut product = product("broadcast", template, rules).unwrap_or_else(|told| panic!("{told}"));
+    match product.respond(&bytes(request), now()) {
+        Outcome::Reply(got, _) => hex(&got),
+        Outcome::Dropped(reason) => reason.to_owned(),
+        Outcome::Silent => "silent".to_owned(),
+    }
+}
+
+/// A datagram and its reply.
+#[track_caller]
+fn check(template: &Value, rules: &Value, request: &str, expected: &str) {
+    assert_eq!(answer(template, rules, request), expected.replace(' ', ""), "{request}");
+}
+
+/// The same over a stream, which is cut everywhere, alone and behind a stray byte and between other requests.
+#[track_caller]
+fn check_stream(template: &Value, rules: &Value, request: &str, expected: &str) {
+    check(template, rules, request, expected);
+    let mut product = product("tcp", template, rules).unwrap_or_else(|told| panic!("{told}"));
+    let (wire, expected) = (bytes(request), expected.replace(' ', ""));
+    let twice = [&wire[..], &wire].concat();
+    for at in 0..=twice.len() {
+        let (first, second) = twice.split_at(at);
+        let got: Vec<String> = product.stream(&[first, second], now()).iter().map(|reply| hex(reply)).collect();
+        assert_eq!(got, [&*expected, &expected], "{request} twice, cut at {at}");
+    }
+    let one_by_one: Vec<&[u8]> = wire.chunks(1).collect();
+    assert_eq!(product.stream(&one_by_one, now()).len(), 1, "{request} byte by byte");
+}
+
+/// What the program says of a template that cannot be.
+#[track_caller]
+fn told(template: &Value, rules: &Value, part: &str) {
+    match product("broadcast", template, rules) {
+        Ok(_) => panic!("no error, and not: {part}"),
+        Err(told) => assert!(told.contains(part), "{told}\nhas not: {part}"),
+    }
+}
+
+/// The sample requests of all commands, each of which is answered.
+#[track_caller]
+fn samples(template: &Value, rules: &Value) -> Vec<String> {
+    let mut product = product("broadcast", template, rules).unwrap_or_else(|told| panic!("{told}"));
+    let plan = product.fleet.fsus[0].devices[0].template.clone();
+    let one = |command: &fsu_plan::model::template::Command| {
+        let (mut raw, mut wire) = (build(&plan, command, &[]).unwrap(), Vec::new());
+        finish(&plan, &mut raw, &mut wire);
+        let answered = product.respond(&wire, now());
+        assert!(matches!(answered, Outcome::Reply(..)), "{} is {answered:?}", hex(&wire));
+        hex(&wire)
+    };
+    plan.commands.iter().filter(|command| !command.up).map(one).collect()
+}
+
+/// With the sum of all bytes but the first, and the end 16.
+fn sealed(frame: &str) -> String {
+    let mut wire = bytes(frame);
+    wire.push(wire[1..].iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)));
+    wire.push(0x16);
+    hex(&wire)
+}
+
+/// `68 id_len id.. cmd len data.. sum 16`: the id varies, the key and the length are behind it.
+fn headed() -> Value {
+    template(json!({
+        "data_frame_type_flag": "{pdu_left}_cmd",
+        "checksum": {"algorithm": "sum"},
+        "pdu_left": [
+            {"name": "start", "length": 1, "value": "68"},
+            {"name": "id_len", "length": 1, "type": "uint"},
+            {"name": "id", "type": "str", "length": {"field": "id_len"}},
+            {"name": "cmd", "length": 1},
+            {"name": "len", "length": 1, "type": "length"}
+        ],
+        "pdu_tailer": [{"name": "checksum", "length": 1}, {"name": "end", "length": 1, "value": "16"}],
+        "data_frame": [
+            {"data_frame_type": "01", "req_data_list": [], "resp_data_list": [
+                {"name": "{pdu_left}_cmd", "value": "81"}, {"name": "text", "type": "str", "length": "rest"}]},
+            {"data_frame_type": "02", "req_data_list": [{"name": "n", "length": 2, "type": "uint"}], "resp_data_list": [
+                {"name": "n", "length": 2, "type": "uint"}]},
+            {"data_frame_type": "03", "resp_data_list": []}
+        ]
+    }))
+}
+
+#[test]
+fn a_header_field_that_varies_and_a_length_behind_it() {
+    let rules = json!({"01": {"data": {"text": "${id}$!"}}, "02": {"data": {"{pdu_left}_id": "Z"}}, "03": {}});
+    let check = |request: &str, expected: &str| check_stream(&headed(), &rules, &sealed(request), &sealed(expected));
+    check("68 02 4142 01 00", "68 02 4142 81 03 414221");
+    check("68 00 01 00", "68 00 81 01 21");
+    check("68 03 414243 02 02 0007", "68 01 5A 02 02 0007");
+    // A command without a list takes any data; 16 is also the end.
+    check("68 01 41 03 03 161616", "68 01 41 03 00");
+    for (request, reason) in [
+        ("68 02 4142 01 01", "bad_length"),
+        ("68 FF 4142 01 00", "bad_length"),
+        ("68 01 41 01 00 77", "bad_length"),
+        ("68 01 41 09 00", "unknown_command"),
+        ("68 01 41 02 01 07", "bad_length"),
+    ] {
+        assert_eq!(answer(&headed(), &rules, &sealed(request)), reason, "{request}");
+    }
+    assert_eq!(answer(&headed(), &rules, "68 01 41 03 00 46 16"), "bad_checksum");
+    let expected = ["68 00 01 00", "68 00 02 02 0000", "68 00 03 00"].map(sealed);
+    assert_eq!(samples(&headed(), &rules), expected);
+}
+
+/// `68 len n item.. cmd data.. [m text] sum 16` with a list in the header and a text in the tail; `of` is what `len` counts.
+fn listed(of: Value) -> Value {
+    template(json!({
+        "data_frame_type_flag": "cmd",
+        "checksum": {"algorithm": "sum"},
+        "pdu_left": [
+            {"name": "start", "length": 1, "value": "68"},
+            {"name": "len", "length": 1, "type": "length", "of": of},
+            {"name": "n", "length": 1, "type": "uint"},
+            {"name": "hops", "type": "list", "count": {"field": "n"}, "items": [{"name": "hop", "length": 1}]},
+            {"name": "cmd", "length": 1}
+        ],
+        "pdu_tailer": [
+            {"name": "m", "length": 1, "type": "uint"},
+            {"name": "note", "type": "str", "length": {"field": "m"}},
+            {"name": "checksum", "length": 1},
+            {"name": "end", "length": 1, "value": "16"}
+        ],
+        "data_frame": [
+            {"data_frame_type": "01", "req_data_list": [{"name": "a", "length": 1}], "resp_data_list": [
+                {"name": "a", "length": 1}, {"name": "{pdu_tailer}_note", "value": "ok"}]},
+            {"data_frame_type": "02", "req_data_list": [{"name": "all", "length": "rest"}], "resp_data_list": [
+                {"name": "all", "length": "rest"}]}
+        ]
+    }))
+}
+
+#[test]
+fn lists_in_the_header_and_a_tail_that_varies() {
+    let rules = json!({"01": [
+        {"when": "hops.0.hop == 9", "data": {"hops": [{"repeat": 3, "data": {"hop": "${hex(index(), 2)}$"}}], "a": "EE"}},
+        {"when": {"{pdu_tailer}_note": "x"}, "data": {"{pdu_tailer}_note": "#{{pdu_tailer}_note}#y"}},
+        {}
+    ], "02": {}});
+    // What `len` counts, and the number of it beside the data frame, in these frames.
+    let counts: [(Value, Count); 5] = [
+        (json!("data_frame"), |_, data, _| data),
+        (json!(["hops", "cmd", "data_frame"]), |hops, data, _| hops + 1 + data),
+        (json!(["n", "hops", "cmd", "data_frame", "m", "note"]), |hops, data, note| 1 + hops + 1 + data + 1 + note),
+        (json!(["cmd", "data_frame", "m", "note", "checksum", "end"]), |_, data, note| 1 + data + 1 + note + 2),
+        (json!(["len", "n", "data_frame", "start"]), |_, data, _| 3 + data),
+    ];
+    for (of, count) in counts {
+        // Where the length also counts the tail, nothing says how long a data frame of any size is.
+        let has_any = !of.as_array().is_some_and(|of| of.contains(&json!("note")));
+        let mut template = listed(of);
+        if !has_any {
+            told(&template, &rules, "it follows a field that takes what is left, so it has a fixed size");
+            template["protocol"]["data_frame"].as_array_mut().unwrap().pop();
+        }
+        let frame = |hops: &str, rest: &str, note: &str| {
+            let (hops_len, note_len) = (hops.len() / 2, note.len() / 2);
+            let len = count(hops_len, rest.len() / 2 - 1, note_len);
+            sealed(&format!("68 {len:02X} {hops_len:02X} {hops} {rest} {note_len:02X} {note}"))
+        };
+        check_stream(&template, &rules, &frame("0102", "01AA", "41"), &frame("0102", "01AA", "6F6B"));
+        check_stream(&template, &rules, &frame("", "01AA", ""), &frame("", "01AA", "6F6B"));
+        check_stream(&template, &rules, &frame("09", "01AA", ""), &frame("000102", "01EE", "6F6B"));
+        check_stream(&template, &rules, &frame("08", "01AA", "78"), &frame("08", "01AA", "7879"));
+        check_stream(&template, &rules, &frame("16", "0116", "1616"), &frame("16", "0116", "6F6B"));
+        if has_any {
+            check_stream(&template, &rules, &frame("16", "0216681616", "1616"), &frame("16", "0216681616", "1616"));
+        }
+        samples(&template, &rules);
+    }
+}
+
+/// A header of text, `$id,verb,` and CR LF at the end: nothing says a length.
+fn lines() -> Value {
+    template(json!({
+        "data_frame_type_flag": "verb",
+        "pdu_left": [
+            {"name": "start", "length": 1, "type": "str", "value": "$"},
+            {"name": "id", "type": "str", "until": "2C"},
+            {"name": "verb", "type": "str", "until": "2C"}
+        ],
+        "pdu_tailer": [{"name": "end", "length": 2, "value": "0D0A"}],
+        "data_frame": [
+            {"data_frame_type": "524541 44", "req_data_list": [{"name": "n", "type": "dec", "length": "rest"}],
+             "resp_data_list": [{"name": "n", "type": "dec", "length": "rest"}]},
+            {"data_frame_type": "5645 52", "req_data_list": [], "resp_data_list": [
+                {"name": "version", "type": "str", "length": "rest", "value": "2.0"}]}
+        ]
+    }))
+}
+
+/// The same with the command in front of the data: no end, no length, and an entry that varies itself.
+fn keyed() -> Value {
+    template(json!({
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [
+            {"name": "start", "length": 1, "value": "7E"},
+            {"name": "route", "type": "str", "until": "00"},
+            {"name": "cmd", "length": 1}
+        ],
+        "data_frame": [
+            {"data_frame_type": "01", "req_data_list": [{"name": "a", "length": 2}], "resp_data_list": [{"name": "a", "length": 2}]},
+            {"data_frame_type": "02", "req_data_list": [{"name": "n", "length": 1}, {"name": "d", "length": {"field": "n"}}],
+             "resp_data_list": [{"name": "d", "length": "rest"}]}
+        ]
+    }))
+}
+
+#[test]
+fn headers_without_a_length() {
+    let text = |line: &str| hex(line.as_bytes());
+    let rules =
+        json!({"52454144": {"data": {"n": "${n + 1}$", "verb": "ACK"}}, "564552": {"data": {"{pdu_left}_id": "me"}}});
+    let check = |request: &str, expected: &str| check_stream(&lines(), &rules, &text(request), &text(expected));
+    check("$a,READ,41\r\n", "$a,ACK,42\r\n");
+    check("$,VER,\r\n", "$me,VER,2.0\r\n");
+    assert_eq!(answer(&lines(), &rules, &text("$a,NONE,41\r\n")), "unknown_command");
+    let rules = json!({"01": {}, "02": {"data": {"route": "back"}}});
+    let check = |request: &str, expected: &str| check_stream(&keyed(), &rules, request, expected);
+    check("7E 4142 00 01 7E7E", "7E 4142 00 01 7E7E");
+    check("7E 00 02 03 7E0102", "7E 6261636B 00 02 7E0102");
+    check("7E 00 02 00", "7E 6261636B 00 02");
+    samples(&keyed(), &rules);
+}
+
+#[test]
+fn what_a_header_that_varies_does_not_combine_with() {
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut template = headed();
+        change(&mut template["protocol"]);
+        template
+    };
+    let rules = json!({"01": {}});
+    let cases: [Case<'_>; 8] = [
+        (
+            &|of| of["errors"] = json!({"unknown_command": {"data": {}}}),
+            "/protocol/pdu_left/2/length: error: a header or tail field of variable size does not combine with `errors`",
+        ),
+        (&|of| of["refusal"] = json!({"field": "cmd", "ok": ["00"]}), "does not combine with `refusal`"),
+        (&|of| of["total_length"] = json!(40), "does not combine with `total_length`"),
+        (&|of| of["data_transform"] = json!({"add": "33"}), "does not combine with `data_transform`"),
+        (&|of| of["checksum"]["from"] = json!("cmd"), "/protocol/checksum/from: error: `cmd` has no fixed place"),
+        (&|of| of["checksum"]["field"] = json!("cmd"), "error: the checksum `cmd` has no fixed place"),
+        (&|of| of["pdu_left"][4]["of"] = json!(["id"]), "`len` counts fields and not `data_frame`"),
+        (
+            &|of| of["pdu_left"][4]["of"] = json!(["id", "data_frame"]),
+            "`len` counts `id`, and not all fields between it and the data frame",
+        ),
+    ];
+    for (change, text) in cases {
+        told(&with(change), &rules, text);
+    }
+    // A span that begins at the first field that varies begins where the data frame does.
+    let template = with(&|of| of["checksum"]["from"] = json!("id"));
+    let rules = json!({"01": {}, "02": {}, "03": {}});
+    check(&template, &rules, "68 01 41 03 00 44 16", "68 01 41 03 00 44 16");
+}
