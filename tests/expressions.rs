@@ -126,7 +126,7 @@ impl Talk {
         let mut turn = Turn { run: &run, fsu: &self.fleet.fsus[0], state, scratch, moment };
         match respond(&mut turn, 0, &unhex(&request.replace(' ', "")).unwrap()) {
             Verdict::Reply { .. } | Verdict::Replies { .. } => hex(turn.scratch.on_wire(&turn.fsu.devices[0].template)),
-            Verdict::Silent => "silent".into(),
+            Verdict::Silent | Verdict::Heard => "silent".into(),
             Verdict::Dropped(reason) => reason.reason().into(),
         }
     }

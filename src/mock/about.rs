@@ -44,6 +44,10 @@ words! {
         Dropped = "dropped",
         /// A data frame of a transfer.
         Data = "data",
+        /// A message that the device says unasked; [`About::rule`] is its number.
+        Message = "message",
+        /// It acknowledges a message, or nothing that waits.
+        Acknowledgement = "acknowledgement",
     }
 }
 

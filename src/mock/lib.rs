@@ -5,6 +5,7 @@
 //! - [`admit`]: who is heard at all.
 //! - [`stage`]: from bytes as they travel to answers, by transport.
 //! - [`answer`]: one device: a checked request to the bytes of its reply.
+//! - [`speak`]: what devices say unasked.
 //! - [`faults`]: what is broken on purpose, around a reply that is done.
 //! - [`state`]: what an FSU remembers between messages, and its counters.
 //! - [`moment`], [`sink`], [`about`]: when a message is handled, where the answers go, and what is known of them.
@@ -29,6 +30,7 @@ pub mod predict;
 pub mod replies;
 mod seal;
 pub mod sink;
+pub mod speak;
 pub mod stage;
 pub mod state;
 pub mod walked;

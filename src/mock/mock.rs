@@ -2,12 +2,15 @@
 
 use crate::about::About;
 use crate::admit::{Unheard, admit};
+use crate::answer::talk::Happened;
 use crate::answer::turn::{Scratch, Turn};
 use crate::faults::is_offline;
 use crate::moment::{Moment, RunContext};
 use crate::sink::{Cut, Outgoing, Sink};
+use crate::speak::{self, Audience, NotTriggered};
 use crate::stage::{self, Heard, Incoming, b_interface};
 use crate::state::progress::{Patience, Progress};
+use crate::state::talk::{NEVER_MS, Whose};
 use crate::state::{Counters, FsuState, transfers};
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::model::fleet::{Fleet, Fsu};
@@ -179,6 +182,51 @@ impl Mock {
         (connection.progress, connection.last_due_ns) = (turn.scratch.progress, turn.moment.not_before_ns);
         connection.held.drain(..step.consumed);
         !step.is_full
+    }
+
+    /// The FSU is there: the schedules of its messages begin, and what is due is said. Call it once for each FSU that talks
+    /// ([`Fsu::talks`](fsu_plan::model::fleet::Common::talks)). Gives when to call [`Mock::on_timer`].
+    pub fn on_start(&mut self, fsu: usize, audience: Audience, moment: Moment, sink: &mut impl Sink) -> Option<u64> {
+        let whose = self.whose(fsu);
+        speak::start(&mut self.turn(fsu, moment)?, whose);
+        self.speak(fsu, audience, moment, sink)
+    }
+
+    /// A connection is up, or a centre was heard for the first time: the owner tells, and gets what is said then.
+    pub fn on_connected(&mut self, fsu: usize, moment: Moment, sink: &mut impl Sink) -> Option<u64> {
+        speak::connect(&mut self.turn(fsu, moment)?);
+        self.speak(fsu, Audience::Some, moment, sink)
+    }
+
+    /// A trigger: each device of the FSU with such a message says it at the next [`Mock::speak`].
+    ///
+    /// # Errors
+    /// No device says it.
+    pub fn trigger(
+        &mut self,
+        fsu: usize,
+        name: &str,
+        args: &[(&str, &str)],
+        moment: Moment,
+    ) -> Result<(), NotTriggered> {
+        speak::trigger(&mut self.turn(fsu, moment).ok_or(NotTriggered::NoMessage)?, name, args)
+    }
+
+    /// Says what is due of an FSU's messages: after anything that may have made one due, such as an acknowledgement. Gives when
+    /// something is due next, in milliseconds since the start of the run.
+    pub fn speak(&mut self, fsu: usize, audience: Audience, moment: Moment, sink: &mut impl Sink) -> Option<u64> {
+        let whose = self.whose(fsu);
+        let next_ms = speak::speak(&mut self.turn(fsu, moment)?, whose, audience, sink);
+        Some(next_ms).filter(|&ms| ms != NEVER_MS)
+    }
+
+    /// What has become of messages since this was called last, of all FSUs.
+    pub fn happened(&mut self) -> impl Iterator<Item = Happened> {
+        self.scratch.talked.happened.drain(..)
+    }
+
+    fn whose(&self, number: usize) -> Whose {
+        Whose { number, of: self.fleet.fsus.len() }
     }
 
     /// Time has passed for an FSU: sends its heartbeat if it is due, and ends idle transfers. The owner sends the heartbeat to every

@@ -13,6 +13,8 @@ pub enum Outgoing {
     Heartbeat,
     /// The first data frame of a transfer: it follows a reply without a request.
     Data,
+    /// A frame of a message that the device says unasked.
+    Message,
 }
 
 /// Takes what a protocol stage sends and reports.

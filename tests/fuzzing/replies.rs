@@ -67,7 +67,7 @@ impl Said {
                 }
                 (Outgoing::Reply, _) => &mut self.replies,
                 (Outgoing::Heartbeat, _) => &mut self.heartbeats,
-                (Outgoing::Data, _) => &mut self.data,
+                (Outgoing::Data | Outgoing::Message, _) => &mut self.data,
             };
             list.push(sent.bytes.to_vec());
         }

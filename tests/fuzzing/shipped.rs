@@ -99,6 +99,7 @@ pub fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: 
             messages: Arc::default(),
             params: Arc::default(),
             heartbeat_reply: habits != Habits::Plain,
+            talks: devices.iter().any(|device| device.conversation.is_some()),
             client_timeout_ms: like.client_timeout_ms,
             accept_any_id: habits != Habits::Plain,
             accept_rtn_flags: like.accept_rtn_flags,

@@ -129,7 +129,7 @@ impl Product {
                 Outcome::Reply(turn.scratch.on_wire(&turn.fsu.devices[0].template).to_vec(), due_ms(due_ns))
             }
             Verdict::Replies { due_ns } => Outcome::Reply(turn.reply_on_wire(0).to_vec(), due_ms(due_ns)),
-            Verdict::Silent => Outcome::Silent,
+            Verdict::Silent | Verdict::Heard => Outcome::Silent,
             Verdict::Dropped(reason) => Outcome::Dropped(reason.reason()),
         }
     }

@@ -81,6 +81,7 @@ impl Walk<'_> {
             Outgoing::Reply => ("answer", number),
             Outgoing::Heartbeat => ("heartbeat", number),
             Outgoing::Data => ("data frame", usize::MAX),
+            Outgoing::Message => ("message", usize::MAX),
         };
         let (mut layers, mut data, mut in_outer) = (Vec::new(), None, false);
         if fsu.transport == Transport::Udp {

@@ -68,11 +68,16 @@ fn as_several<'a>(turn: &mut Turn<'_>, answered: Answered<'a>) -> Answered<'a> {
 pub(super) fn form(turn: &mut Turn<'_>, rule: &Rule, (reply, command): (&Reply, usize), number: u32) -> (Form, usize) {
     let Some(frame) = rule.frames.get(number as usize) else { return (Form::Own, command) };
     turn.scratch.about.reply = u8::try_from(number).unwrap_or(NO_REPLY);
-    let form = match reply.payload {
-        Payload::Raw => Form::Raw,
-        _ => Form::Layout(frame.layout),
-    };
-    (form, frame.command.map_or(command, |command| command as usize))
+    (form_of(rule, reply, number as usize), frame.command.map_or(command, |command| command as usize))
+}
+
+/// What the reply of a rule with that number is.
+pub(super) fn form_of(rule: &Rule, reply: &Reply, number: usize) -> Form {
+    match (&reply.payload, rule.frames.get(number)) {
+        (Payload::Raw, _) => Form::Raw,
+        (_, Some(frame)) => Form::Layout(frame.layout),
+        (_, None) => Form::Own,
+    }
 }
 
 /// The template of a reply; of bytes as they are that of its request, which is not used for them.

@@ -10,6 +10,7 @@
 //! - [`profile`]: requests of known length, without the steps above.
 //! - [`random`]: the generator of one message.
 //! - `layouts`: requests and replies of other layouts of a template.
+//! - [`talk`]: what a device says unasked, and what acknowledges it.
 //! - [`turn`]: what all of them work with.
 
 pub mod build;
@@ -21,5 +22,6 @@ pub mod profile;
 pub mod random;
 pub mod reply;
 pub mod rule;
+pub mod talk;
 pub mod turn;
 pub(crate) mod varying;

@@ -4,6 +4,7 @@ use super::examine::{Finding, error_reply, examine};
 use super::layouts;
 use super::random::{Dice, delay_ns};
 use super::rule::{matching_now, reply_of, set_registers};
+use super::talk;
 use super::turn::{Asked, Burst, Form, Turn};
 use crate::about::{self, About, What, told};
 use crate::faults::{self, Target};
@@ -31,6 +32,8 @@ pub enum Verdict {
     },
     /// A rule leaves it unanswered.
     Silent,
+    /// It acknowledges a message, or nothing that waits: it is no request.
+    Heard,
     /// Not answered.
     Dropped(Reason),
 }
@@ -72,7 +75,7 @@ fn count(turn: &mut Turn<'_>, verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Dropped(reason) => turn.state.counters.drop(reason),
         Verdict::Silent => turn.state.counters.silent += 1,
-        Verdict::Reply { .. } | Verdict::Replies { .. } => {}
+        Verdict::Reply { .. } | Verdict::Replies { .. } | Verdict::Heard => {}
     }
     verdict
 }
@@ -139,15 +142,34 @@ fn answer_wrong<'a>(
     Answered::without_reply(Verdict::Reply { due_ns }, false)
 }
 
-/// Answers a good frame of that command.
+/// Answers a good frame of that command, unless it is an acknowledgement.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub(super) fn answer_command<'a>(
-    turn: &mut Turn<'a>,
-    device_number: usize,
-    frame: Frame<'_>,
-    command: usize,
-) -> Answered<'a> {
+pub(super) fn answer_command<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>, command: usize) -> Answered<'a> {
+    if turn.fsu.talks {
+        heed_command(turn, device, frame, command)
+    } else {
+        answer_request(turn, device, frame, command)
+    }
+}
+
+#[cold]
+fn heed_command<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>, command: usize) -> Answered<'a> {
+    turn.scratch.about.command = told(command);
+    if talk::heed(turn, device, &frame, command) {
+        return Answered::without_reply(Verdict::Heard, true);
+    }
+    let answered = answer_request(turn, device, frame, command);
+    if matches!(answered.verdict, Verdict::Reply { .. } | Verdict::Replies { .. }) {
+        talk::answered(turn, device, command);
+    }
+    answered
+}
+
+/// Answers a good request of that command.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+fn answer_request<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_>, command: usize) -> Answered<'a> {
     let fsu: &'a Fsu = turn.fsu;
     let device = &*fsu.devices[device_number];
     turn.state.messages += 1;
@@ -194,7 +216,7 @@ pub(super) fn answer_command<'a>(
 }
 
 /// The time before a reply of a burst, in nanoseconds.
-fn gap_ns(turn: &Turn<'_>, rule: &Rule, number: u32) -> i64 {
+pub(super) fn gap_ns(turn: &Turn<'_>, rule: &Rule, number: u32) -> i64 {
     let gap_ms = rule.gaps_ms.get(number as usize).filter(|_| !turn.run.skip_delay);
     i64::from(gap_ms.copied().unwrap_or(0)) * NS_PER_MS
 }

@@ -3,6 +3,7 @@
 use super::build::{self, Built, Inputs};
 use super::profile::Buffers;
 use super::random::Dice;
+use super::talk::Talked;
 use crate::about::About;
 use crate::faults::Drawn;
 use crate::moment::{Moment, RunContext};
@@ -110,6 +111,8 @@ pub struct Scratch {
     pub(crate) layout: Vec<u8>,
     /// The rest of a burst.
     pub burst: Burst,
+    /// What conversations have done.
+    pub talked: Talked,
 }
 
 /// What a reply is.

@@ -48,7 +48,14 @@ impl<'a> Reading<'a> {
     /// entry or another layout than its request.
     pub fn of_device(device: &'a Device, is_request: bool, about: About) -> (&'a Template, Self) {
         let rules = device.rules.get(usize::from(about.command));
-        let rule = rules.and_then(|rules| rules.get(usize::from(about.rule))).filter(|_| !is_request);
+        let rule = match about.what {
+            What::Message => device
+                .conversation
+                .as_ref()
+                .and_then(|all| all.messages.get(usize::from(about.rule)))
+                .map(|message| &message.rule),
+            _ => rules.and_then(|rules| rules.get(usize::from(about.rule))).filter(|_| !is_request),
+        };
         let own = Self::of(&device.template, is_request, about);
         let Some(rule) = rule.filter(|rule| !rule.frames.is_empty()) else { return (&device.template, own) };
         match rule.frames.get(usize::from(about.reply)).filter(|_| about.reply != NO_REPLY) {

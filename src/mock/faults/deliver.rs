@@ -50,7 +50,7 @@ pub fn datagram(what: Outgoing, drawn: &mut Drawn, due_ns: i64, bytes: &[u8], si
 
 /// Sends one reply on a connection. Returns the earliest moment for the next one: not before this one, unless this one is
 /// held back.
-pub fn stream(drawn: &mut Drawn, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
+pub fn stream((what, drawn): (Outgoing, &mut Drawn), due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
     let mut due_ns = due_ns.saturating_add(later_ns(drawn));
     let held_ns = held_ns(drawn);
     if drawn.made.has(FaultKind::Reorder) {
@@ -69,17 +69,17 @@ pub fn stream(drawn: &mut Drawn, due_ns: i64, bytes: &[u8], sink: &mut impl Sink
         if copy == 0 && drawn.made.has(FaultKind::Split) && pieces > 1 {
             drawn.done.add(FaultKind::Split);
             sink.faulted(drawn.done);
-            due_ns = in_pieces(pieces, drawn.set.split_gap_ms, due_ns, bytes, sink);
+            due_ns = in_pieces((what, pieces), drawn.set.split_gap_ms, due_ns, bytes, sink);
         } else {
             sink.faulted(drawn.done);
-            sink.send(Outgoing::Reply, due_ns, bytes);
+            sink.send(what, due_ns, bytes);
         }
     }
     due_ns
 }
 
 /// Sends pieces of equal size, as far as the length divides. Returns when the last one is due.
-fn in_pieces(pieces: u32, gap_ms: u64, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
+fn in_pieces((what, pieces): (Outgoing, u32), gap_ms: u64, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
     let bound = |piece: u32| (bytes.len() as u64 * u64::from(piece) / u64::from(pieces)) as usize;
     let due = |piece: u32| due_ns.saturating_add(ns(u64::from(piece).saturating_mul(gap_ms)));
     for piece in 0..pieces {
@@ -87,7 +87,7 @@ fn in_pieces(pieces: u32, gap_ms: u64, due_ns: i64, bytes: &[u8], sink: &mut imp
         if piece + 1 < pieces {
             sink.send_piece(due(piece), part);
         } else {
-            sink.send(Outgoing::Reply, due(piece), part);
+            sink.send(what, due(piece), part);
         }
     }
     due(pieces - 1)

@@ -133,7 +133,7 @@ fn on_frame(turn: &mut Turn<'_>, down: &Down<'_>, wire: &[u8], sink: &mut impl S
     match respond(turn, device, data) {
         Verdict::Reply { due_ns } => {
             let template = &*fsu.devices[device].template;
-            if let Err(reason) = send(turn, (template, Form::Own), down, due_ns, sink) {
+            if let Err(reason) = send(turn, (template, Form::Own), (&head(fsu, down), Outgoing::Reply), due_ns, sink) {
                 drop_frame(turn, sink, reason, wire);
                 turn.scratch.about.why = Some(reason);
             }
@@ -141,7 +141,8 @@ fn on_frame(turn: &mut Turn<'_>, down: &Down<'_>, wire: &[u8], sink: &mut impl S
         Verdict::Replies { due_ns } => {
             let (mut next, mut why) = (Some(due_ns), None);
             while let Some(due_ns) = next {
-                if let Err(reason) = send(turn, turn.replied(device), down, due_ns, sink) {
+                if let Err(reason) = send(turn, turn.replied(device), (&head(fsu, down), Outgoing::Reply), due_ns, sink)
+                {
                     drop_frame(turn, sink, reason, wire);
                     why = Some(reason);
                 }
@@ -151,7 +152,7 @@ fn on_frame(turn: &mut Turn<'_>, down: &Down<'_>, wire: &[u8], sink: &mut impl S
                 turn.scratch.about.why = why;
             }
         }
-        Verdict::Silent => {}
+        Verdict::Silent | Verdict::Heard => {}
         // Counted by `respond`.
         Verdict::Dropped(reason) => sink.note(reason, wire),
     }
@@ -169,27 +170,47 @@ fn on_heartbeat(turn: &mut Turn<'_>, sink: &mut impl Sink) -> About {
     About::HEARTBEAT
 }
 
+/// The outer frame's head of a reply.
+#[inline]
+fn head(fsu: &Fsu, down: &Down<'_>) -> Head {
+    Head::reply(&fsu.id.bytes, down)
+}
+
+/// Sends the frame in the scratch, which a device says unasked.
+///
+/// # Errors
+/// It is too long.
+pub(super) fn say(
+    turn: &mut Turn<'_>,
+    (device, replied): (&Device, (&Template, Form)),
+    due_ns: i64,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    let head = Head::unasked(&turn.fsu.id.bytes, device.sub_dev_type, device.sub_dev_addr);
+    send(turn, replied, (&head, Outgoing::Message), due_ns, sink)
+}
+
 /// Sends the reply in the scratch in an outer frame.
 #[inline]
 fn send(
     turn: &mut Turn<'_>,
     replied: (&Template, Form),
-    down: &Down<'_>,
+    (head, what): (&Head, Outgoing),
     due_ns: i64,
     sink: &mut impl Sink,
 ) -> Result<(), Reason> {
     sink.about(turn.scratch.about);
     if !turn.scratch.drawn.is_clean() {
-        return send_faulty(turn, replied, down, due_ns, sink);
+        return send_faulty(turn, replied, (head, what), due_ns, sink);
     }
     let Scratch { built, framed, escaped, .. } = &mut *turn.scratch;
     let reply = built.on_wire(replied.0);
-    Head::reply(&turn.fsu.id.bytes, down).build(Some(reply), framed)?;
+    head.build(Some(reply), framed)?;
     let datagram = escape(framed, escaped);
     if datagram.len() > DATAGRAM_BYTES_MAX {
         return Err(Reason::TooLong);
     }
-    sink.send(Outgoing::Reply, due_ns, datagram);
+    sink.send(what, due_ns, datagram);
     Ok(())
 }
 
@@ -198,7 +219,7 @@ fn send(
 fn send_faulty(
     turn: &mut Turn<'_>,
     replied: (&Template, Form),
-    down: &Down<'_>,
+    (head, what): (&Head, Outgoing),
     due_ns: i64,
     sink: &mut impl Sink,
 ) -> Result<(), Reason> {
@@ -208,7 +229,7 @@ fn send_faulty(
         return Ok(());
     }
     faults::bytes::one_of((replied.0, replied.1 == Form::Raw), drawn, false, &mut built.raw, &mut built.wire);
-    Head::reply(&turn.fsu.id.bytes, down).build(Some(&built.wire), framed)?;
+    head.build(Some(&built.wire), framed)?;
     faults::bytes::outer(drawn, framed);
     let len = escape(framed, escaped).len();
     if len > DATAGRAM_BYTES_MAX {
@@ -217,7 +238,7 @@ fn send_faulty(
     // If nothing was escaped, the datagram is still in `framed`.
     let datagram = if len == framed.len() { framed } else { escaped };
     faults::bytes::last(drawn, datagram);
-    faults::deliver::datagram(Outgoing::Reply, drawn, due_ns, datagram, sink);
+    faults::deliver::datagram(what, drawn, due_ns, datagram, sink);
     faults::deliver::tell(drawn, counters, sink);
     Ok(())
 }

@@ -38,16 +38,16 @@ pub fn on_datagram(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl 
             turn.state.counters.drop(Reason::MockReply);
             Some(Reason::MockReply)
         }
-        Verdict::Reply { due_ns } => send(turn, (template, Form::Own), due_ns, sink).err(),
+        Verdict::Reply { due_ns } => send(turn, (template, Form::Own), (Outgoing::Reply, due_ns), sink).err(),
         Verdict::Replies { due_ns } => {
             let (mut next, mut dropped) = (Some(due_ns), None);
             while let Some(due_ns) = next {
-                dropped = send(turn, turn.replied(device), due_ns, sink).err().or(dropped);
+                dropped = send(turn, turn.replied(device), (Outgoing::Reply, due_ns), sink).err().or(dropped);
                 next = next_of_burst(turn, device, datagram);
             }
             dropped
         }
-        Verdict::Silent => None,
+        Verdict::Silent | Verdict::Heard => None,
         Verdict::Dropped(reason) => Some(reason),
     };
     if let Some(reason) = dropped {
@@ -74,11 +74,14 @@ pub(super) fn is_own_words(turn: &mut Turn<'_>, template: &Template, datagram: &
 }
 
 /// Sends the reply in the scratch.
+///
+/// # Errors
+/// It is too long.
 #[inline]
-fn send(
+pub(super) fn send(
     turn: &mut Turn<'_>,
     (template, form): (&Template, Form),
-    due_ns: i64,
+    (what, due_ns): (Outgoing, i64),
     sink: &mut impl Sink,
 ) -> Result<(), Reason> {
     sink.about(turn.scratch.about);
@@ -87,9 +90,9 @@ fn send(
         return Err(Reason::TooLong);
     }
     if turn.scratch.drawn.is_clean() {
-        sink.send(Outgoing::Reply, due_ns, turn.scratch.on_wire(template));
+        sink.send(what, due_ns, turn.scratch.on_wire(template));
     } else {
-        send_faulty(turn, (template, form), Outgoing::Reply, due_ns, sink);
+        send_faulty(turn, (template, form), what, due_ns, sink);
     }
     Ok(())
 }

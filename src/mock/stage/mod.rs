@@ -3,10 +3,12 @@
 //! - [`b_interface`]: one datagram of the B interface: outer frames, devices, heartbeats.
 //! - [`stream`]: the bytes of a TCP connection: frames, devices.
 //! - [`datagram`]: one datagram that is one inner frame.
+//! - [`say`]: what a device says unasked.
 //! - [`transfer`]: data that follows an answer in separate frames.
 
 pub mod b_interface;
 pub mod datagram;
+pub mod say;
 pub mod stream;
 pub mod transfer;
 

@@ -187,17 +187,17 @@ fn on_frame(turn: &mut Turn<'_>, (device, command): (usize, Option<usize>), fram
         Verdict::Reply { due_ns } => {
             sink.received(frame, None);
             let template = &*turn.fsu.devices[device].template;
-            send(turn, (template, Form::Own), due_ns, sink);
+            send(turn, (template, Form::Own), (Outgoing::Reply, due_ns), sink);
         }
         Verdict::Replies { due_ns } => {
             sink.received(frame, None);
             let mut next = Some(due_ns);
             while let Some(due_ns) = next {
-                send(turn, turn.replied(device), due_ns, sink);
+                send(turn, turn.replied(device), (Outgoing::Reply, due_ns), sink);
                 next = next_of_burst(turn, device, frame);
             }
         }
-        Verdict::Silent => sink.received(frame, None),
+        Verdict::Silent | Verdict::Heard => sink.received(frame, None),
         // Counted by `respond`.
         Verdict::Dropped(reason) => {
             sink.received(frame, Some(reason));
@@ -209,22 +209,32 @@ fn on_frame(turn: &mut Turn<'_>, (device, command): (usize, Option<usize>), fram
 
 /// Sends the reply in the scratch.
 #[inline]
-fn send(turn: &mut Turn<'_>, replied: (&Template, Form), due_ns: i64, sink: &mut impl Sink) {
+pub(super) fn send(
+    turn: &mut Turn<'_>,
+    replied: (&Template, Form),
+    (what, due_ns): (Outgoing, i64),
+    sink: &mut impl Sink,
+) {
     // The previous reply of the same burst may be due later.
     let due_ns = due_ns.max(turn.moment.not_before_ns);
     sink.about(turn.scratch.about);
     let free_ns = if turn.scratch.drawn.is_clean() {
-        sink.send(Outgoing::Reply, due_ns, turn.scratch.on_wire(replied.0));
+        sink.send(what, due_ns, turn.scratch.on_wire(replied.0));
         due_ns
     } else {
-        send_faulty(turn, replied, due_ns, sink)
+        send_faulty(turn, replied, (what, due_ns), sink)
     };
     turn.moment.not_before_ns = turn.moment.not_before_ns.max(free_ns);
 }
 
 /// Sends the reply in the scratch with its faults. Returns the earliest moment for the next one.
 #[cold]
-fn send_faulty(turn: &mut Turn<'_>, replied: (&Template, Form), due_ns: i64, sink: &mut impl Sink) -> i64 {
+fn send_faulty(
+    turn: &mut Turn<'_>,
+    replied: (&Template, Form),
+    (what, due_ns): (Outgoing, i64),
+    sink: &mut impl Sink,
+) -> i64 {
     let counters = &mut turn.state.counters;
     let Scratch { built, drawn, .. } = &mut *turn.scratch;
     if faults::deliver::is_lost(drawn, due_ns, counters, sink) {
@@ -232,7 +242,7 @@ fn send_faulty(turn: &mut Turn<'_>, replied: (&Template, Form), due_ns: i64, sin
     }
     faults::bytes::one_of((replied.0, replied.1 == Form::Raw), drawn, true, &mut built.raw, &mut built.wire);
     faults::bytes::last(drawn, &mut built.wire);
-    let free_ns = faults::deliver::stream(drawn, due_ns, &built.wire, sink);
+    let free_ns = faults::deliver::stream((what, drawn), due_ns, &built.wire, sink);
     faults::deliver::tell(drawn, counters, sink);
     free_ns
 }

@@ -131,6 +131,7 @@ impl Served<'_> {
                 turn.state.counters.silent += 1;
                 return Ok(());
             }
+            Verdict::Heard => return Ok(()),
             Verdict::Dropped(reason) => return Err(reason),
         };
         let Some(payload) = reply.and_then(|reply| self.payload(reply, turn.scratch)) else {

@@ -58,6 +58,11 @@ fn carry_device(old: &DeviceState, was: &Device, is: &Device, memory: &mut Devic
     if let Some((kept, before)) = memory.kept.as_mut().zip(old.kept.as_ref()) {
         kept.carry(before);
     }
+    if let (Some((talk, is)), Some((before, was))) =
+        (memory.talk.as_mut().zip(is.conversation.as_deref()), old.talk.as_ref().zip(was.conversation.as_deref()))
+    {
+        talk.carry(is, before, was);
+    }
     if is.cycles == 0 || was.cycles == 0 {
         return;
     }
@@ -117,8 +122,10 @@ mod tests {
         };
         let mut state = FsuState::new(&was);
         (state.messages, state.replies, state.counters.received) = (7, 5, 9);
-        state.devices =
-            memory(old).into_iter().map(|(cycles, registers)| DeviceState { cycles, registers, kept: None }).collect();
+        state.devices = memory(old)
+            .into_iter()
+            .map(|(cycles, registers)| DeviceState { cycles, registers, kept: None, talk: None })
+            .collect();
         let state = carry(state, &was, &is);
         assert_eq!((state.messages, state.replies, state.counters.received), (7, 5, 9));
         let got: Box<[_]> = state.devices.iter().cloned().map(|one| (one.cycles, one.registers)).collect();

@@ -1,6 +1,7 @@
 //! What the devices of an FSU remember. Most FSUs of a large fleet never need it, so the first use makes it.
 
 use super::kept::DeviceKept;
+use super::talk::Talk;
 use fsu_plan::model::fleet::{Device, Fsu};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -14,12 +15,16 @@ pub struct DeviceState {
     pub registers: Box<[Vec<u8>]>,
     /// Memory areas, keyed registers, counters and parameters; `None`: there are none.
     pub kept: Option<Box<DeviceKept>>,
+    /// Its conversation; `None`: it has none.
+    pub talk: Option<Box<Talk>>,
 }
 
 impl DeviceState {
     /// That of a device that has heard nothing.
     pub fn new(device: &Device, params: &Arc<[Box<str>]>) -> Self {
+        let talk = device.conversation.as_ref();
         Self {
+            talk: talk.map(|conversation| Box::new(Talk::new(conversation))),
             kept: DeviceKept::new(device, params),
             cycles: vec![0; device.cycles as usize].into(),
             registers: vec![Vec::new(); device.registers.len()].into(),
@@ -36,9 +41,12 @@ pub struct Devices(Option<Box<Made>>);
 struct Made(Box<[DeviceState]>);
 
 impl Devices {
-    /// Those of an FSU that has heard nothing. They are made at once if one has memory areas, keyed registers, counters or parameters.
+    /// Those of an FSU that has heard nothing. They are made at once if one has memory areas, keyed registers, counters,
+    /// parameters or a conversation.
     pub fn new(fsu: &Fsu) -> Self {
-        let has_kept = |device: &Arc<Device>| !device.keeps.is_empty() || !device.keeps.params.is_empty();
+        let has_kept = |device: &Arc<Device>| {
+            !device.keeps.is_empty() || !device.keeps.params.is_empty() || device.conversation.is_some()
+        };
         let mut devices = Self::default();
         if fsu.devices.iter().any(has_kept) {
             devices.made(fsu);

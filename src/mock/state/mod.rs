@@ -6,6 +6,7 @@ pub mod identity;
 pub mod kept;
 pub mod progress;
 mod shares;
+pub mod talk;
 pub mod transfers;
 
 use crate::sink::Outgoing;
@@ -79,6 +80,30 @@ fsu_plan::counters! {
         data_frames_unasked: u64 = JSON_ONLY,
         /// Data frames sent once more because the same one was asked for again.
         data_frames_resent: u64 = sentence("data frame was sent again", "data frames were sent again"),
+        /// Messages that devices raised: sent at least once.
+        messages_sent: u64 = sentence("message was sent", "messages were sent"),
+        /// Messages sent again because nothing acknowledged them in time.
+        messages_retried: u64 = sentence("message was sent again", "messages were sent again"),
+        /// Messages that were acknowledged.
+        messages_acknowledged: u64 = sentence("message was acknowledged", "messages were acknowledged"),
+        /// Messages that the frame for their acknowledgement refused (`ack.when`).
+        messages_refused: u64 = sentence("message was refused", "messages were refused"),
+        /// Messages given up: not acknowledged after the last retry.
+        messages_given_up: u64 = sentence("message was given up", "messages were given up"),
+        /// Messages that were due and could not be raised: nobody was there to get them, or too many were due at once.
+        messages_unsent: u64 = sentence(
+            "message had nobody to go to, or no room",
+            "messages had nobody to go to, or no room"
+        ),
+        /// Frames of messages handed to the kernel: one for each receiver and try.
+        message_frames: u64 = JSON_ONLY,
+        /// Frames that acknowledged or refused a message; also in `received`.
+        acknowledgements: u64 = sentence("acknowledgement was received", "acknowledgements were received"),
+        /// Frames that acknowledge messages, when none waited for them; also in `received`.
+        acknowledgements_unexpected: u64 = sentence(
+            "acknowledgement fitted no message that waited",
+            "acknowledgements fitted no message that waited"
+        ),
         /// Requests with a wrong checksum, answered or not.
         bad_checksum_seen: u64 = sentence("request had a wrong checksum", "requests had a wrong checksum"),
         /// Outer lengths in high-byte-first order, accepted.
@@ -131,6 +156,7 @@ impl Counters {
             Outgoing::Reply => self.answered += 1,
             Outgoing::Heartbeat => self.heartbeats_sent += 1,
             Outgoing::Data => self.data_frames_unasked += 1,
+            Outgoing::Message => self.message_frames += 1,
         }
     }
 

@@ -141,6 +141,7 @@ impl<'f> Fsus<'f> {
         let common = Common {
             transport: one.transport,
             messages: entry.messages.clone(),
+            talks: devices.iter().any(|device| device.conversation.is_some()),
             heartbeat_reply: on(&raw.heartbeat_reply),
             client_timeout_ms: entry.client_timeout_ms,
             accept_any_id: on(&raw.accept_any_id),

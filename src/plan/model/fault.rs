@@ -110,6 +110,8 @@ words! {
         Request = "request",
         /// A connection that was reset, or not accepted.
         Connection = "connection",
+        /// A message that the device says unasked.
+        Message = "message",
     }
 }
 

@@ -79,6 +79,7 @@ pub fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
             messages: Arc::default(),
             params: Arc::default(),
             heartbeat_reply: false,
+            talks: false,
             client_timeout_ms: 1,
             accept_any_id: false,
             accept_rtn_flags: RtnFlags::default(),

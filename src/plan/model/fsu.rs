@@ -158,6 +158,8 @@ pub struct Common {
     pub accept_rtn_flags: RtnFlags,
     /// Answer a centre's heartbeat with one.
     pub heartbeat_reply: bool,
+    /// Some device of it has a conversation.
+    pub talks: bool,
     /// How it is reached.
     pub transport: Transport,
     /// Its bounds.

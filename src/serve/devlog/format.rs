@@ -65,9 +65,10 @@ impl Formatter {
             RecordKind::Received => ("[RECV]", self.labels.received),
             RecordKind::Reply => ("[SEND]", self.labels.reply),
             RecordKind::Heartbeat => ("[SEND]", self.labels.heartbeat),
+            RecordKind::Message => ("[SEND]", self.labels.message),
             RecordKind::Unsent => ("[LOST]", self.labels.unsent),
-            // Faults go to the ledger.
-            RecordKind::Fault => return,
+            // These go to the ledgers.
+            RecordKind::Fault | RecordKind::Happened => return,
         };
         self.stamp.write(record.unix_ms, out);
         let mut page = Page::new(out, self.labels);

@@ -14,16 +14,26 @@ fn rule(fsu: &Fsu, about: About) -> Option<&Rule> {
     device.rules.get(usize::from(about.command))?.get(usize::from(about.rule))
 }
 
+/// The name of the message that it is a frame of.
+fn message(fsu: &Fsu, about: About) -> Option<&str> {
+    let device = fsu.devices.get(usize::from(about.device)).filter(|_| about.what == What::Message)?;
+    Some(&device.conversation.as_ref()?.messages.get(usize::from(about.rule))?.name)
+}
+
 /// Appends why a request has no reply, or what is wrong with it.
 pub(super) fn reasons(fsu: &Fsu, about: About, indent: usize, page: &mut Page<'_>) {
     let labels = page.labels;
-    if let Some(why) = about.why {
+    if let Some(why) = about.why.filter(|_| about.what != What::Acknowledgement) {
         page.reason(indent, why);
     }
     match about.what {
         What::Silent => {
             let (rule, before) = rule(fsu, about).map_or(("", ""), |rule| (&*rule.origin, " "));
             page.line(indent, labels.reason, &["silent (", labels.silent, before, rule, ")"]);
+        }
+        What::Acknowledgement => {
+            let why = if about.why.is_some() { labels.fits_none } else { labels.acknowledges };
+            page.line(indent, labels.reason, &["acknowledgement (", why, ")"]);
         }
         What::Heartbeat if !about.is_met => page.line(indent, labels.reason, &["heartbeat (", labels.heard, ")"]),
         _ => {}
@@ -36,6 +46,9 @@ pub(super) fn reasons(fsu: &Fsu, about: About, indent: usize, page: &mut Page<'_
 /// Appends notes on a reply: why it was delayed, what was changed, why it was not sent.
 pub(super) fn sent_lines(fsu: &Fsu, record: &Record<'_>, page: &mut Page<'_>) {
     let (labels, about) = (page.labels, record.told.first());
+    if let Some(message) = message(fsu, about) {
+        page.line(2, labels.name, &[message]);
+    }
     if about.held_us > 0 {
         page.name(2, labels.due);
         // Writing to a Vec does not fail.

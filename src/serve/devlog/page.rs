@@ -10,6 +10,7 @@ pub(super) struct Labels {
     pub(super) received: &'static str,
     pub(super) reply: &'static str,
     pub(super) heartbeat: &'static str,
+    pub(super) message: &'static str,
     pub(super) unsent: &'static str,
     pub(super) through_len: &'static str,
     pub(super) through: &'static str,
@@ -28,6 +29,12 @@ pub(super) struct Labels {
     /// Held back by replies before it.
     pub(super) in_turn: &'static str,
     pub(super) fault: &'static str,
+    /// Of a message: its name.
+    pub(super) name: &'static str,
+    /// It acknowledges a message.
+    pub(super) acknowledges: &'static str,
+    /// No message waits for it.
+    pub(super) fits_none: &'static str,
     /// Silent by a rule.
     pub(super) silent: &'static str,
     pub(super) heard: &'static str,
@@ -37,6 +44,7 @@ const ZH: Labels = Labels {
     received: "接收到SC数据",
     reply: "应答SC数据",
     heartbeat: "发送心跳",
+    message: "主动上报SC数据",
     unsent: "应答未发出",
     through_len: "透传数据长度",
     through: "透传数据",
@@ -50,6 +58,9 @@ const ZH: Labels = Labels {
     delay: "延时",
     in_turn: "排在先前的应答之后",
     fault: "故障",
+    name: "消息",
+    acknowledges: "确认了等待中的消息",
+    fits_none: "没有等待它的消息",
     silent: "timeout 规则不应答",
     heard: "收到心跳，未开启 heartbeat_reply",
 };
@@ -58,6 +69,7 @@ const EN: Labels = Labels {
     received: "received from SC",
     reply: "reply to SC",
     heartbeat: "heartbeat sent",
+    message: "message to SC",
     unsent: "reply not sent to SC",
     through_len: "through data length",
     through: "through data",
@@ -71,6 +83,9 @@ const EN: Labels = Labels {
     delay: "delay",
     in_turn: "behind the replies before it",
     fault: "fault",
+    name: "message",
+    acknowledges: "a message that waited for it",
+    fits_none: "no message waits for it",
     silent: "timeout rule",
     heard: "a heartbeat is answered with heartbeat_reply only",
 };

@@ -70,6 +70,10 @@ words! {
         Fault = "fault",
         /// A reply that was due later and was never sent; why, its [`About`] says.
         Unsent = "unsent",
+        /// A frame of a message that a device says unasked.
+        Message = "message",
+        /// No traffic: what has become of a message, for the ledger. Its bytes are [`happened_bytes`].
+        Happened = "happened",
     }
 }
 

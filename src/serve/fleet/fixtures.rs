@@ -25,6 +25,7 @@ pub fn fleet() -> Fleet {
             messages: Arc::default(),
             params: Arc::default(),
             heartbeat_reply: false,
+            talks: false,
             client_timeout_ms: 1,
             accept_any_id: false,
             accept_rtn_flags: RtnFlags::default(),

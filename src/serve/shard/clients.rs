@@ -127,6 +127,14 @@ impl Clients {
         Some(routes.get(client.route).filter(|_| client.is_live(now_ms, timeout_ms)))
     }
 
+    /// The index of the one heard last; `None` where none is known.
+    pub fn latest(&self) -> Option<usize> {
+        match &self.several {
+            Some(several) => Some(several.last),
+            None => (!self.is_empty()).then_some(0),
+        }
+    }
+
     /// How many are known.
     pub fn len(&self) -> usize {
         self.list().len()

@@ -4,9 +4,11 @@
 //! - [`io`]: the seam between that and a driver ([`crate::driver`]). [`protocol`], [`recorder`]: the same to the responder and to the log.
 //! - [`timers`]: what is done later.
 //! - [`late`]: how late replies leave, [`look`]: since when bytes of a connection may have been there.
+//! - `talk`: what FSUs say unasked, [`accounts`]: what became of it.
 //! - [`clients`], [`routes`]: the centres an FSU knows. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`effort`]: what work costs. [`notes`], [`tide`]: lines about
 //!   bad input, and about centres that come and go.
 
+pub mod accounts;
 pub mod clients;
 pub mod clock;
 pub(crate) mod effort;
@@ -21,6 +23,7 @@ pub mod reload;
 mod routes;
 pub mod serve;
 mod slots;
+mod talk;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,5 +1,6 @@
 //! Where a shard records its traffic: the device log.
 
+use fsu_core::answer::talk::Happened;
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::reload::Fate;
 
@@ -13,6 +14,10 @@ pub trait Recorder {
     fn record(&mut self, traffic: Traffic<'_>) -> bool;
     /// One fault made on purpose: an FSU's number in the fleet, the moment, the kind, the frame. False: lost. The ledger is on or off by itself.
     fn fault(&mut self, _fsu: u32, _unix_ms: i64, _kind: FaultKind, _place: Place) -> bool {
+        true
+    }
+    /// What has become of a message: an FSU's number in the fleet, the moment. False: lost. The ledger is on or off by itself.
+    fn message(&mut self, _fsu: u32, _unix_ms: i64, _happened: &Happened) -> bool {
         true
     }
     /// From now on FSU numbers are those of the next fleet, of `fsu_count`. `fates`: what became of the FSUs before, by their old numbers.

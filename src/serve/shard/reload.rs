@@ -187,5 +187,6 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             io.set_accepting(socket, true);
         }
         self.start_outages();
+        self.start_talks(now);
     }
 }

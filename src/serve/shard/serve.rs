@@ -3,6 +3,7 @@
 //! A driver feeds it (`on_datagram`, `on_accept`, `on_bytes`, ..., `on_tick`) and does what it asks through
 //! [`Io`]. Times come in as [`Clock`]; so all of it runs on virtual time as well.
 
+use super::accounts::Accounts;
 use super::clock::Clock;
 use super::io::{ConnId, Datagram, Io, Outcome, Subject};
 use super::late::Late;
@@ -14,6 +15,7 @@ use super::recorder::{RecordKind, Recorder, Traffic};
 use super::routes::Routes;
 use super::slots::FsuSlot;
 use super::slots::Slots;
+use super::talk::{Talkers, message_left};
 use super::tcp::DueReply;
 use super::tcp::conn::{Conns, PIECE, UnsentReply};
 use super::tcp::end::By;
@@ -26,6 +28,7 @@ use fsu_core::about::{About, What};
 use fsu_core::answer::turn::Scratch;
 use fsu_core::faults::is_offline;
 use fsu_core::moment::RunContext;
+use fsu_core::replies::Replies;
 use fsu_core::sink::Outgoing;
 use fsu_core::state::Counters;
 use fsu_net::sys::prefetch;
@@ -61,6 +64,8 @@ pub(crate) struct Buffers {
     pub(crate) out_lens: Vec<UnsentReply>,
     /// What is known of the frames of a datagram.
     pub(crate) told: Vec<About>,
+    /// What an FSU says unasked.
+    pub(crate) said: Replies,
     /// Empty buffers for started frames.
     pub(crate) spare: Vec<Vec<u8>>,
 }
@@ -103,6 +108,10 @@ pub struct Serve<P, T> {
     pub(crate) late: Late,
     /// The work so far, and where the current work is interrupted.
     pub(crate) effort: Effort,
+    /// FSUs that talk.
+    pub(crate) talkers: Talkers,
+    /// What has become of messages.
+    pub(crate) accounts: Accounts,
     /// Interrupted connections, which continue in their turn ([`Serve::go_on`]).
     pub(crate) resting: Vec<ConnId>,
 }
@@ -135,10 +144,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             peers: HashMap::new(),
             late: Late::default(),
             effort: Effort::default(),
+            talkers: Talkers::default(),
+            accounts: Accounts::default(),
             resting: Vec::new(),
         };
         serve.start_heartbeats(now);
         serve.start_outages();
+        serve.start_talks(now);
         serve
     }
 
@@ -147,10 +159,11 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         (self.notes, self.tide) = (Notes::new(tide.clone()), tide);
     }
 
-    /// Outages of FSUs with connections: those have to be reset when one begins.
+    /// Outages of FSUs with connections, which have to be reset when one begins, and of FSUs that talk.
     pub(crate) fn start_outages(&mut self) {
         let fsus = self.slots.iter().map(|slot| &self.fleet.fsus[slot.fsu as usize]);
-        let faults = fsus.filter(|fsu| fsu.transport == Transport::Tcp).filter_map(|fsu| fsu.faults.as_deref());
+        let faults =
+            fsus.filter(|fsu| fsu.transport == Transport::Tcp || fsu.talks).filter_map(|fsu| fsu.faults.as_deref());
         let edges_ms: BTreeSet<u64> = faults.flat_map(FsuFaults::outage_edges).collect();
         for edge_ms in edges_ms {
             self.later.at(self.run.start_mono_ms.saturating_add(edge_ms), Timer::Outage);
@@ -252,6 +265,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             What::Data => Struck::Data,
             What::ErrorReply | What::Refused => Struck::Error,
             What::Heartbeat => Struck::Heartbeat,
+            What::Message => Struck::Message,
             _ if device.is_some_and(|device| device.template.transfer.is_some()) => Struck::Answer,
             _ => Struck::Reply,
         }
@@ -348,6 +362,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 Timer::Conn(index) => self.on_conn_due(index, now, io),
                 Timer::Accept(socket) if self.drain_end_ms.is_none() => io.set_accepting(socket, true),
                 Timer::Accept(_) => {}
+                Timer::Talk(socket) => self.on_talk_due(socket, now, io),
                 Timer::Outage => self.on_outage(now, io),
                 Timer::Tide => self.tide.tell(),
             }
@@ -404,6 +419,15 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 counters.sent(datagram.what);
                 if datagram.what != Outgoing::Heartbeat {
                     self.late.record(datagram.due_ns, unix_ns, 1);
+                }
+                if datagram.what == Outgoing::Message {
+                    let fsu = slot.fsu;
+                    message_left(
+                        &self.fleet,
+                        &mut self.accounts,
+                        (fsu, datagram.about),
+                        unix_ns.saturating_sub(datagram.due_ns),
+                    );
                 }
                 self.record_sent(kind(datagram.what), datagram, bytes, unix_ns);
             }
@@ -553,5 +577,6 @@ fn kind(what: Outgoing) -> RecordKind {
     match what {
         Outgoing::Reply | Outgoing::Data => RecordKind::Reply,
         Outgoing::Heartbeat => RecordKind::Heartbeat,
+        Outgoing::Message => RecordKind::Message,
     }
 }

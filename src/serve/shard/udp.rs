@@ -17,12 +17,15 @@ use fsu_core::admit::{Unheard, admit};
 use fsu_core::answer::turn::Turn;
 use fsu_core::faults::is_offline;
 use fsu_core::moment::Moment;
+use fsu_core::replies::Sent;
 use fsu_core::sink::{Outgoing, Sink};
 use fsu_core::stage::Incoming;
 use fsu_core::state::Counters;
 use fsu_net::local::{Local, Route};
+use fsu_plan::model::conversation::To;
 use fsu_plan::model::fault::{FaultKind, Kinds, Place, Struck};
 use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::words::count;
 use std::net::SocketAddr;
@@ -70,6 +73,17 @@ impl<I: Io, T: Recorder> DatagramSink<'_, I, T> {
     fn send_later(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) {
         if let Err(reason) = self.later.reply(datagram, due_ns, bytes) {
             self.refuse(reason, bytes);
+        }
+    }
+
+    /// Sends a frame of a message when it is due.
+    fn say(&mut self, sent: Sent<'_>) {
+        self.effort += FRAME_EFFORT + sent.bytes.len();
+        let datagram = self.datagram(sent.what, sent.due_ns, sent.about);
+        if sent.due_ns <= self.now.unix_ns {
+            self.send_now(datagram, sent.bytes);
+        } else {
+            self.send_later(datagram, self.now.mono_of(sent.due_ns), sent.bytes);
         }
     }
 
@@ -202,18 +216,26 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             let (kind, fsu, unix_ms, abouts) = (RecordKind::Received, slot.fsu, now.unix_ms, &self.buffers.told);
             record(&mut self.tap, slot, Traffic { kind, fsu, peer, unix_ms, abouts, bytes });
         }
+        let is_stirred = self.scratch.talked.is_stirred;
         if heard.valid {
             let seen = slot.clients.heard(Route { peer, local }, now.mono_ms, fsu.limits.clients_max, &mut self.routes);
             match seen {
                 // Of a socket that is bound to all addresses, the one that it was asked at may change.
                 Seen::Often if local.is_any() => io.set_frequent(socket, peer, true),
                 Seen::Known | Seen::Often => {}
-                Seen::New => self.on_centre_came(socket, peer, seen, now),
+                Seen::New => {
+                    self.on_centre_came(socket, peer, seen, now);
+                    self.on_centre_heard(socket, now, io);
+                }
                 Seen::Replaced(gone) => {
                     io.set_frequent(socket, gone, false);
                     self.on_centre_came(socket, peer, seen, now);
+                    self.on_centre_heard(socket, now, io);
                 }
             }
+        }
+        if is_stirred {
+            self.on_stirred(socket, now, io);
         }
     }
 
@@ -328,6 +350,70 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         let no_room = sink.no_room;
         self.effort.add(FRAME_EFFORT * (1 + slot.clients.len()));
+        count_no_room(&mut slot.state.counters, no_room);
+    }
+}
+
+/// Something that an FSU says unasked, and who gets it.
+#[derive(Clone, Copy)]
+pub(super) struct Speech<'a> {
+    pub(super) to: To,
+    pub(super) sent: Sent<'a>,
+}
+
+impl<P: Protocol, T: Recorder> Serve<P, T> {
+    /// The centre that gets what an FSU says though it has not asked.
+    pub(super) fn static_centre(&self, fsu: &Fsu) -> Option<SocketAddr> {
+        self.fleet.center.filter(|_| fsu.transport == Transport::Udp)
+    }
+
+    /// Sends a datagram to those who get it.
+    pub(super) fn say_datagram(&mut self, socket: u32, speech: Speech<'_>, now: Clock, io: &mut impl Io) {
+        let Speech { to, sent } = speech;
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let centre = self.fleet.center.filter(|_| fsu.transport == Transport::Udp);
+        let mut sink = DatagramSink {
+            io,
+            later: &mut self.later,
+            notes: &mut self.notes,
+            tap: &mut self.tap,
+            fsu,
+            fsu_number: slot.fsu,
+            socket,
+            peer: fsu.bind,
+            local: Local::ANY,
+            now,
+            arrived_ns: now.unix_ns,
+            no_room: [0; Reason::NO_ROOM.len()],
+            room_bytes: usize::MAX,
+            amplified: 0,
+            telling: Telling::default(),
+            told: None,
+            effort: 0,
+        };
+        let latest = slot.clients.latest();
+        let mut centre_done = false;
+        let mut receivers = 0;
+        for index in 0..slot.clients.len() {
+            if to == To::Latest && Some(index) != latest {
+                continue;
+            }
+            let way = slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms, &self.routes);
+            let Some(Some(Route { peer, local })) = way else { continue };
+            (sink.peer, sink.local) = (peer, local);
+            sink.say(sent);
+            centre_done |= centre == Some(peer);
+            receivers += 1;
+        }
+        if let Some(peer) = centre.filter(|_| !centre_done && (to == To::All || receivers == 0)) {
+            // A static centre has not asked, so no local address is known.
+            (sink.peer, sink.local) = (peer, Local::ANY);
+            sink.say(sent);
+        }
+        let no_room = sink.no_room;
+        let effort = sink.effort;
+        self.effort.add(FRAME_EFFORT + effort);
         count_no_room(&mut slot.state.counters, no_room);
     }
 }

@@ -245,6 +245,11 @@ impl Head {
         Self { rtn_flag: RTN_REPLY, p_len_big, data_len_big, ..Self::heartbeat(src, sub_dev_type, sub_dev_addr) }
     }
 
+    /// What FSU `src` says unasked, of one of its devices. P_dest_addr is 00.
+    pub fn unasked(src: &[u8; FsuId::BYTES], sub_dev_type: u8, sub_dev_addr: u8) -> Self {
+        Self { rtn_flag: RTN_REPLY, ..Self::heartbeat(src, sub_dev_type, sub_dev_addr) }
+    }
+
     /// A heartbeat of FSU `src`, to be built without data.
     #[inline]
     pub fn heartbeat(src: &[u8; FsuId::BYTES], sub_dev_type: u8, sub_dev_addr: u8) -> Self {

@@ -57,6 +57,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let unread = Unread::since(now.mono_of(now.arrived_ns), now.mono_ns);
         let id = self.conns.add(Conn { unread, ..Conn::new(socket, peer, now.mono_ms) });
         self.arm(id);
+        self.on_link_up(socket, id, now);
         Some(id)
     }
 
@@ -102,6 +103,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
 
     /// An outage begins, or ends: the connections of FSUs that are silent now are reset, some at a time.
     pub(crate) fn on_outage(&mut self, now: Clock, io: &mut impl Io) {
+        self.on_talkers_outage(now, io);
         for index in 0..self.conns.places() {
             if self.effort.is_over() {
                 self.later.at(now.mono_ms, Timer::Outage);

@@ -26,6 +26,8 @@ pub(crate) enum By {
     Reason(Reason),
     /// A fault made on purpose.
     Fault(FaultKind),
+    /// A message was not acknowledged, and its `else` says so.
+    Message,
     /// A reload took the FSU away.
     Reload,
     /// The program ends.

@@ -253,6 +253,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             self.let_go(id, io);
         }
         self.settle(id, io);
+        if self.scratch.talked.is_stirred {
+            self.on_stirred(socket, now, io);
+        }
     }
 
     /// The peer will send no more. What is due to it is still sent.

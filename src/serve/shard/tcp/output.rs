@@ -8,10 +8,12 @@ use crate::shard::io::{ConnId, Interest, Io, Written};
 use crate::shard::protocol::Protocol;
 use crate::shard::recorder::{RecordKind, Recorder, Traffic};
 use crate::shard::serve::Serve;
+use crate::shard::talk::message_left;
 use crate::shard::tide::Move;
 use crate::shard::timers::pending::Dest;
 use fsu_core::about::{About, What};
-use fsu_core::sink::Cut;
+use fsu_core::sink::{Cut, Outgoing};
+use fsu_core::state::Counters;
 use fsu_plan::model::fault::{FaultKind, Struck};
 use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
@@ -84,15 +86,22 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let unix_ns = io.unix_ns();
         let unix_ms = unix_ns / 1_000_000;
         self.late.record_streams(due_ns, unix_ns, lens.iter().filter(|sent| sent.is_reply()).count() as u64);
+        if let [sent] = lens
+            && sent.about.what == What::Message
+            && sent.is_reply()
+        {
+            let fsu = slot.fsu;
+            message_left(&self.fleet, &mut self.accounts, (fsu, sent.about), unix_ns.saturating_sub(due_ns));
+        }
         for sent in lens {
             let end = start + sent.bytes();
             if end > taken {
                 break;
             }
-            slot.state.counters.answered += u64::from(sent.is_reply());
+            count_sent(&mut slot.state.counters, sent);
             if self.tap.is_on()
                 && !self.tap.record(Traffic {
-                    kind: RecordKind::Reply,
+                    kind: kind_of(sent.about),
                     fsu: slot.fsu,
                     peer,
                     unix_ms,
@@ -112,6 +121,18 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             conn.unsent.push(&bytes[start..], &lens[whole..], taken - start);
         }
         true
+    }
+
+    /// Sends a frame that is due into a connection, behind what the kernel had no room for.
+    pub(crate) fn put_one(
+        &mut self,
+        id: ConnId,
+        (bytes, sent): (&[u8], UnsentReply),
+        due_ns: i64,
+        (now, io): (Clock, &mut impl Io),
+    ) {
+        self.put(id, Replies { bytes, lens: &[sent], due_ns }, now, io);
+        self.hold(id);
     }
 
     /// A delayed reply of a connection is due: `index` is its place in the pool.
@@ -166,10 +187,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                     let peer = conn.peer;
                     conn.stalled_since_ms = now.mono_ms;
                     conn.unsent.advance(count, |reply, sent| {
-                        counters.answered += u64::from(sent.is_reply());
+                        count_sent(counters, &sent);
                         if tap.is_on()
                             && !tap.record(Traffic {
-                                kind: RecordKind::Reply,
+                                kind: kind_of(sent.about),
                                 fsu: slot.fsu,
                                 peer,
                                 unix_ms,
@@ -226,6 +247,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             By::Fault(kind) => {
                 log::info!("{name}: connection of centre {peer} closed: fault {} ({})", kind.name(), kind.meaning());
             }
+            By::Message => log::info!("{name}: connection of centre {peer} closed: a message was not acknowledged"),
             By::Reload => log::info!("{name}: connection of centre {peer} closed: reload, the FSU is gone"),
             By::Shutdown => log::info!("{name}: connection of centre {peer} closed: shutdown"),
         }
@@ -272,6 +294,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
         slot.disconnect();
+        if self.fleet.fsus[slot.fsu as usize].talks {
+            self.on_link_down(socket, id, io);
+        }
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         match lost {
             Lost::Drop(reason) => slot.state.counters.dropped[reason as usize] += count,
             Lost::Fault(kind) => {
@@ -282,4 +308,18 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             }
         }
     }
+}
+
+/// Counts a frame that was handed to the kernel.
+#[inline]
+fn count_sent(counters: &mut Counters, sent: &UnsentReply) {
+    if sent.is_reply() {
+        counters.sent(if sent.about.what == What::Message { Outgoing::Message } else { Outgoing::Reply });
+    }
+}
+
+/// As the log calls it.
+#[inline]
+fn kind_of(about: About) -> RecordKind {
+    if about.what == What::Message { RecordKind::Message } else { RecordKind::Reply }
 }

@@ -55,6 +55,7 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                     messages: Arc::default(),
                     params: Arc::default(),
                     heartbeat_reply: false,
+                    talks: false,
                     client_timeout_ms: 360_000,
                     accept_any_id: false,
                     accept_rtn_flags: fsu_plan::model::fleet::RtnFlags::default(),

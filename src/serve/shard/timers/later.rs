@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     Outage,
     /// Transfers with data of an old plan may be idle.
     Transfers(u32),
+    /// Something that an FSU says unasked may be due.
+    Talk(u32),
     /// Lines about centres have been left out and are due as one.
     Tide,
 }
