@@ -194,7 +194,14 @@ fn ledger(n: usize) {
     let mut fleet: Fleet = compile(&mut Loader::new(Source::Directory), &meter().join("sys_config.json")).unwrap();
     fleet.log.dir = dir.path().to_path_buf();
     let ledger = Some(dir.path().join("ledger.jsonl"));
-    let config = LoggerConfig { device_log: false, queue_bytes: 4 << 20, stderr: false, open_files_max: 16, ledger };
+    let config = LoggerConfig {
+        device_log: false,
+        queue_bytes: 4 << 20,
+        stderr: false,
+        open_files_max: 16,
+        ledger,
+        message_ledger: None,
+    };
     let logger = Logger::start(config, Arc::new(fleet), 0).unwrap();
     let mut tap = logger.tap(0, 1);
     for number in 1..=n as u16 {

@@ -35,7 +35,7 @@ configuration has errors, they are shown and the old one stays in use.
 SIGTERM or SIGINT ends the run: nothing more is read, replies that are due within 5 s are sent, and the counters are \
 printed. A second one, at least 200 ms after the first, ends it at once, with exit code 143 or 130.
 
-If --stats or --fault-ledger is `-`, standard output carries that alone, and everything else goes to standard error.";
+If --stats, --fault-ledger or --message-ledger is `-`, standard output carries that alone, and everything else goes to standard error.";
 
 const FLOOD_EXAMPLES: &str = "\
 Examples:
@@ -220,6 +220,9 @@ pub struct RunArgs {
     /// Write a JSON line for every fault made on purpose to this file, emptied first; - is standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub fault_ledger: Option<PathBuf>,
+    /// Write a JSON line for everything that becomes of a device's messages to this file, emptied first; - is standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub message_ledger: Option<PathBuf>,
     /// Directory of the system log and the device logs, instead of log.dir
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub log_dir: Option<PathBuf>,

@@ -46,14 +46,18 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
     }
     let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
     let listed = listed.map_err(|error| usage(error.to_string()))?;
-    let words = Words::beside(&[("--stats", args.stats.as_deref()), ("--fault-ledger", args.fault_ledger.as_deref())]);
+    let ledgers =
+        [("--fault-ledger", args.fault_ledger.as_deref()), ("--message-ledger", args.message_ledger.as_deref())];
+    let words = Words::beside(&[("--stats", args.stats.as_deref()), ledgers[0], ledgers[1]]);
     let words = words.map_err(|error| usage(error.to_string()))?;
     let claim = |path: &PathBuf| {
         OutFile::claim(path).map_err(|error| usage(format!("--stats {}: cannot be written: {error}", path.display())))
     };
     let stats = args.stats.as_ref().map(claim).transpose()?;
     let (fleet, files) = load_files(&args.which.origin(), say)?;
-    let fault_ledger = args.fault_ledger.as_deref().map(claim_ledger).transpose()?;
+    let claim = |(option, path): (&str, Option<&Path>)| path.map(|path| claim_ledger(option, path)).transpose();
+    let [fault_ledger, message_ledger] = ledgers.map(claim);
+    let (fault_ledger, message_ledger) = (fault_ledger?, message_ledger?);
     let options = FleetOptions {
         config: args.which.origin(),
         shards: args.shards,
@@ -70,6 +74,7 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         watch: args.watch,
         log_dir: args.log_dir,
         fault_ledger,
+        message_ledger,
     };
     let prepared = Prepared::new(options, fleet, files)?;
     if let Some(warning) = &prepared.warning {
@@ -79,14 +84,14 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
 }
 
 /// Empties the ledger now, so that a missing directory is found before the run, not after it. `-` is standard output, as a file.
-fn claim_ledger(path: &Path) -> Result<PathBuf, CliError> {
+fn claim_ledger(option: &str, path: &Path) -> Result<PathBuf, CliError> {
     let (path, opened) = if is_stdout(path) {
         let stdout = Path::new("/dev/stdout");
         (stdout, std::fs::OpenOptions::new().append(true).open(stdout))
     } else {
         (path, std::fs::File::create(path))
     };
-    let text = |error| format!("--fault-ledger {}: cannot be written: {error}", path.display());
+    let text = |error| format!("{option} {}: cannot be written: {error}", path.display());
     opened.map_err(|error| CliError::new(Exit::Usage, text(error)))?;
     Ok(path.to_owned())
 }

@@ -42,6 +42,7 @@ pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
         all.by_word("dropped", "dropped because", Some(&reason)),
         all.by_word("error_replies", "answered with an error because", None),
         all.by_word("faults", "faults on purpose", Some(&fault)),
+        all.of_messages(),
         (2..=FSUS_PRINTED_MAX).contains(&snapshot.fleet.fsus.len()).then(|| all.of_fsus()),
     ];
     let mut text = String::new();
@@ -99,6 +100,23 @@ impl Tables<'_> {
             is_empty = false;
         }
         (!is_empty).then(|| right(table, 1..=names.len()))
+    }
+
+    /// What has become of messages; absent where the fleet has none.
+    fn of_messages(&self) -> Option<Table> {
+        let heads =
+            ["message", "vendor", "sent", "acknowledged", "p99 ms", "retried", "refused", "given up", "pending"];
+        let mut table = table(&heads, self.say);
+        let all = self.snapshot.messages();
+        for one in &all {
+            let counts = [one.retried, one.refused, one.given_up, one.pending];
+            let acknowledged = if one.is_acknowledged { one.acknowledged.to_string() } else { "-".to_owned() };
+            let p99 = one.acknowledged_us.map_or_else(|| "-".to_owned(), |us| format!("{:.2}", us.p99 as f64 / 1e3));
+            let mut row = vec![one.message.clone(), one.vendor.clone(), one.sent.to_string(), acknowledged, p99];
+            row.extend(counts.map(|count| if one.is_acknowledged { count.to_string() } else { "-".to_owned() }));
+            table.add_row(row);
+        }
+        (!all.is_empty()).then(|| right(table, 2..))
     }
 
     fn of_fsus(&self) -> Table {

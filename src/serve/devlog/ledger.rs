@@ -1,11 +1,14 @@
-//! The fault ledger: a JSON line for every fault made on purpose, in one file.
+//! Two ledgers, each a file of JSON lines: one of the faults made on purpose, one of what has become of messages.
 //!
 //! `{"time":"2026-01-13T12:12:03.184Z","fsu":"site_1","message":17,"kind":"drop","reply":1,"of":1,"frame":"reply"}`; where faults
 //! are missing, `{"time":...,"lost":3}` gives their number.
+//!
+//! `{"time":"2026-01-13T12:12:03.184Z","fsu":"site_1","message":"alarm","number":3,"event":"acknowledged","after_ms":1.25,"key":"a1b2..."}`
 
-use super::record::{Record, fault_of};
+use super::record::{Record, RecordKind, fault_of, happened_of};
 use crate::files::rolling::Rolling;
 use crate::files::trouble::Trouble;
+use fsu_core::answer::talk::Event;
 use fsu_plan::model::fault::Place;
 use fsu_plan::model::fleet::Fsu;
 use jiff::Timestamp;
@@ -22,7 +25,15 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     fsu: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<u64>,
+    message: Option<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,6 +46,14 @@ struct Line<'a> {
     sn: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<u64>,
+}
+
+/// A message of a centre by its number, or one of a device by its name.
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum Message<'a> {
+    Number(u64),
+    Name(&'a str),
 }
 
 /// What became of the faults that reached the logger.
@@ -81,10 +100,38 @@ impl Ledger {
     pub(super) fn append(&mut self, fsu: &Fsu, record: &Record<'_>) {
         self.unix_ms = record.unix_ms;
         self.lost(u64::from(record.lost_before));
-        let Some((kind, Place { message, reply, of, frame, sn })) = fault_of(record.bytes) else { return };
-        self.line(&Line {
+        if record.kind == RecordKind::Happened {
+            self.happened(fsu, record.bytes);
+        } else {
+            self.fault(fsu, record.bytes);
+        }
+        self.faults += 1;
+        if self.buffer.len() > BUFFER_BYTES {
+            self.flush();
+        }
+    }
+
+    fn happened(&mut self, fsu: &Fsu, bytes: &[u8]) {
+        let Some(happened) = happened_of(bytes) else { return };
+        let conversations = fsu.devices.iter().filter_map(|device| device.conversation.as_ref());
+        let mut messages = conversations.flat_map(|all| &all.messages);
+        let message = messages.find(|message| message.account == happened.account);
+        self.line(Line {
             fsu: Some(&fsu.name),
-            message: Some(message),
+            message: message.map(|message| Message::Name(&message.name)),
+            number: Some(happened.number),
+            event: Some(happened.event.name()),
+            after_ms: (happened.event != Event::Sent).then(|| happened.since_first_ns as f64 / 1e6),
+            key: Some(format!("{:016x}", happened.key)),
+            ..Line::default()
+        });
+    }
+
+    fn fault(&mut self, fsu: &Fsu, bytes: &[u8]) {
+        let Some((kind, Place { message, reply, of, frame, sn })) = fault_of(bytes) else { return };
+        self.line(Line {
+            fsu: Some(&fsu.name),
+            message: Some(Message::Number(message)),
             kind: Some(kind.name()),
             reply: Some(reply),
             of: Some(of),
@@ -92,26 +139,22 @@ impl Ledger {
             sn,
             ..Line::default()
         });
-        self.faults += 1;
-        if self.buffer.len() > BUFFER_BYTES {
-            self.flush();
-        }
     }
 
     /// Reports faults lost to a full queue.
     pub(super) fn lost(&mut self, lost: u64) {
         if lost > 0 {
             self.counts.lost += lost;
-            self.line(&Line { lost: Some(lost), ..Line::default() });
+            self.line(Line { lost: Some(lost), ..Line::default() });
         }
     }
 
     /// Writes a line, all but its time.
-    fn line(&mut self, line: &Line<'_>) {
+    fn line(&mut self, line: Line<'_>) {
         let time =
             Timestamp::from_millisecond(self.unix_ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"));
         // Writing to a Vec does not fail, and a line of plain texts and numbers is always JSON.
-        let _ = serde_json::to_writer(&mut self.buffer, &Line { time, ..*line });
+        let _ = serde_json::to_writer(&mut self.buffer, &Line { time, ..line });
         self.buffer.push(b'\n');
     }
 
@@ -129,7 +172,7 @@ impl Ledger {
         }
         if self.untold > 0 {
             let gathered = std::mem::take(&mut self.buffer);
-            self.line(&Line { lost: Some(self.untold), ..Line::default() });
+            self.line(Line { lost: Some(self.untold), ..Line::default() });
             self.buffer.extend_from_slice(&gathered);
         }
         match self.file.append(&self.buffer) {

@@ -70,6 +70,8 @@ pub struct LoggerConfig {
     pub open_files_max: usize,
     /// Append a line for every fault made on purpose to this file.
     pub ledger: Option<PathBuf>,
+    /// Append a line for everything that becomes of a message to this file.
+    pub message_ledger: Option<PathBuf>,
 }
 
 impl LoggerConfig {
@@ -82,6 +84,7 @@ impl LoggerConfig {
             stderr: io::stderr().is_terminal(),
             open_files_max: OPEN_FILES_MIN,
             ledger: None,
+            message_ledger: None,
         }
     }
 }
@@ -115,6 +118,18 @@ fsu_plan::counters! {
         ledger_lines_unwritten: u64 = sentence(
             "fault is not in the ledger: it could not be written",
             "faults are not in the ledger: they could not be written"
+        ),
+        /// Lines of the message ledger written.
+        message_lines_written: u64 = JSON_ONLY,
+        /// Lines missing from the message ledger because of a full queue.
+        message_lines_lost: u64 = sentence(
+            "line is not in the message ledger: the queue was full",
+            "lines are not in the message ledger: the queue was full"
+        ),
+        /// Lines of the message ledger lost to write errors.
+        message_lines_unwritten: u64 = sentence(
+            "line is not in the message ledger: it could not be written",
+            "lines are not in the message ledger: they could not be written"
         ),
         /// System log lines written.
         system_lines_written: u64 = JSON_ONLY,
@@ -189,6 +204,7 @@ impl Logger {
         let mut worker = Worker {
             device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max, config.open_files_max),
             ledger: config.ledger.clone().map(Ledger::new),
+            messages: config.message_ledger.clone().map(Ledger::new),
             formatter: Formatter::new(plan.language, stamp),
             has_device_log: config.device_log,
             schedule: Schedule::new(&fleet),
@@ -211,8 +227,9 @@ impl LoggerHandle {
     /// All records of an FSU must go through the same tap, to stay in order.
     pub fn tap(&self, shard: usize, fsu_count: usize) -> Tap {
         let codec = self.system.wants(Level::Debug);
-        let wanted = Wanted { device_log: self.config.device_log, ledger: self.config.ledger.is_some(), codec };
-        if !wanted.device_log && !wanted.ledger && !wanted.codec {
+        let (ledger, messages) = (self.config.ledger.is_some(), self.config.message_ledger.is_some());
+        let wanted = Wanted { device_log: self.config.device_log, ledger, messages, codec };
+        if !wanted.is_any() {
             return Tap::off();
         }
         let thread = self.thread.thread().clone();
@@ -296,6 +313,8 @@ struct Worker {
     has_device_log: bool,
     schedule: Schedule,
     ledger: Option<Ledger>,
+    /// The message ledger.
+    messages: Option<Ledger>,
     system: SystemWriter,
     records_lost: u64,
     is_told_to_stop: bool,
@@ -334,9 +353,7 @@ impl Worker {
             let due = now - flushed >= FLUSH_INTERVAL;
             if due || (idle && !busy) {
                 self.device.flush();
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.flush();
-                }
+                self.ledgers().for_each(Ledger::flush);
                 flushed = now;
             }
             idle = !busy;
@@ -476,8 +493,13 @@ impl Worker {
     }
 
     fn write_record(&mut self, epoch: u32, record: Record<'_>) {
-        if record.kind == RecordKind::Fault {
-            if let (Some((_, fsu)), Some(ledger)) = (self.epochs.fsu(epoch, record.fsu), &mut self.ledger) {
+        let ledger = match record.kind {
+            RecordKind::Fault => Some(&mut self.ledger),
+            RecordKind::Happened => Some(&mut self.messages),
+            _ => None,
+        };
+        if let Some(ledger) = ledger {
+            if let (Some((_, fsu)), Some(ledger)) = (self.epochs.fsu(epoch, record.fsu), ledger) {
                 ledger.append(fsu, &record);
             }
             return;
@@ -537,10 +559,18 @@ impl Worker {
         if let Some(ledger) = &mut self.ledger {
             ledger.lost(u64::from(left.faults));
         }
+        if let Some(messages) = &mut self.messages {
+            messages.lost(u64::from(left.happened));
+        }
         if let Some(turn) = &left.turn {
             self.turn(queue, turn);
         }
         self.tell_lost(queue.epoch, &left.lost);
+    }
+
+    /// Both ledgers, as far as they are written.
+    fn ledgers(&mut self) -> impl Iterator<Item = &mut Ledger> {
+        self.ledger.iter_mut().chain(&mut self.messages)
     }
 
     /// Frees memory if it is low, and checks whether it is available again.
@@ -563,9 +593,7 @@ impl Worker {
     /// Recreates files that were removed or renamed.
     fn look(&mut self) {
         self.device.look();
-        if let Some(ledger) = &mut self.ledger {
-            ledger.look();
-        }
+        self.ledgers().for_each(Ledger::look);
         self.system.look();
     }
 
@@ -575,10 +603,11 @@ impl Worker {
         if let Some(text) = told {
             self.system.say(Level::Error, &format!("device log: {text}"));
         }
-        if let Some(Ledger { trouble, .. }) = &mut self.ledger {
+        for (name, ledger) in [("fault", &mut self.ledger), ("message", &mut self.messages)] {
+            let Some(Ledger { trouble, .. }) = ledger else { continue };
             let told = if last { trouble.tell_last(now, "lines") } else { trouble.tell(now, "lines") };
             if let Some(text) = told {
-                self.system.say(Level::Error, &format!("fault ledger: {text}"));
+                self.system.say(Level::Error, &format!("{name} ledger: {text}"));
             }
         }
         self.system.tell_trouble(now, last);
@@ -586,9 +615,7 @@ impl Worker {
 
     fn finish(&mut self) -> LogTotals {
         self.device.finish();
-        if let Some(ledger) = &mut self.ledger {
-            ledger.flush();
-        }
+        self.ledgers().for_each(Ledger::flush);
         self.tell_trouble(Instant::now(), true);
         // Once only: a thread that keeps logging must not keep the program from ending.
         self.system.drain();
@@ -601,7 +628,8 @@ impl Worker {
     /// The counters so far.
     fn totals(&self) -> LogTotals {
         let (device, system) = (self.device.counts, self.system.counts);
-        let ledger = self.ledger.as_ref().map(|ledger| ledger.counts).unwrap_or_default();
+        let counts = |ledger: &Option<Ledger>| ledger.as_ref().map(|ledger| ledger.counts).unwrap_or_default();
+        let (ledger, messages) = (counts(&self.ledger), counts(&self.messages));
         LogTotals {
             device_records_written: device.written,
             device_records_lost: self.records_lost,
@@ -610,6 +638,9 @@ impl Worker {
             ledger_lines_written: ledger.written,
             ledger_lines_lost: ledger.lost,
             ledger_lines_unwritten: ledger.unwritten,
+            message_lines_written: messages.written,
+            message_lines_lost: messages.lost,
+            message_lines_unwritten: messages.unwritten,
             system_lines_written: system.written,
             system_lines_lost: system.lost,
         }

@@ -15,6 +15,7 @@
 //! | 25 | 16 | the peer's address; IPv4 in the first four bytes |
 
 use fsu_core::about::About;
+use fsu_core::answer::talk::{Event, Happened};
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::words;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -115,6 +116,33 @@ pub fn fault_bytes(kind: FaultKind, place: Place) -> [u8; FAULT_BYTES] {
     bytes[12..14].copy_from_slice(&place.of.to_le_bytes());
     bytes[14..].copy_from_slice(&place.sn.unwrap_or(NO_SN).to_le_bytes());
     bytes
+}
+
+/// Bytes of a record of the message ledger: account (4), number (8), event (1), time since the first send in nanoseconds (8), key (8).
+pub const HAPPENED_BYTES: usize = 29;
+
+/// What a record of [`RecordKind::Happened`] carries.
+pub fn happened_bytes(happened: &Happened) -> [u8; HAPPENED_BYTES] {
+    let mut bytes = [0; HAPPENED_BYTES];
+    bytes[..4].copy_from_slice(&happened.account.to_le_bytes());
+    bytes[4..12].copy_from_slice(&happened.number.to_le_bytes());
+    bytes[12] = happened.event as u8;
+    bytes[13..21].copy_from_slice(&happened.since_first_ns.to_le_bytes());
+    bytes[21..].copy_from_slice(&happened.key.to_le_bytes());
+    bytes
+}
+
+/// The reverse; `None` if the bytes are invalid.
+pub fn happened_of(bytes: &[u8]) -> Option<Happened> {
+    let bytes: &[u8; HAPPENED_BYTES] = bytes.try_into().ok()?;
+    let eight = |at: usize| bytes[at..at + 8].try_into().ok();
+    Some(Happened {
+        account: u32::from_le_bytes(bytes[..4].try_into().ok()?),
+        number: u64::from_le_bytes(eight(4)?),
+        event: *Event::ALL.get(usize::from(bytes[12]))?,
+        since_first_ns: i64::from_le_bytes(eight(13)?),
+        key: u64::from_le_bytes(eight(21)?),
+    })
 }
 
 /// The reverse; `None` if the bytes are invalid.
@@ -304,7 +332,12 @@ mod tests {
 
     #[test]
     fn no_kind_or_reason_out_of_range() {
-        for (at, value) in [(KIND, 5), (KIND, 0x7F), (HEAD_BYTES + 9, Reason::COUNT as u8), (HEAD_BYTES + 9, 0xFE)] {
+        for (at, value) in [
+            (KIND, RecordKind::ALL.len() as u8),
+            (KIND, 0x7F),
+            (HEAD_BYTES + 9, Reason::COUNT as u8),
+            (HEAD_BYTES + 9, 0xFE),
+        ] {
             let mut bytes = encode(&record(b"x"));
             bytes[at] = value;
             assert_eq!(Record::take(&mut &bytes[..]), Err(Damaged), "{value} at {at}");
@@ -314,7 +347,7 @@ mod tests {
     proptest! {
         #[test]
         fn decodes_what_was_encoded(
-            kind in 0..5usize, fsu: u32, lost_before: u32, unix_ms: i64, v6: bool, ip: u128, port: u16,
+            kind in 0..RecordKind::ALL.len(), fsu: u32, lost_before: u32, unix_ms: i64, v6: bool, ip: u128, port: u16,
             abouts in proptest::collection::vec(0..Reason::COUNT, 0..4), bytes: Vec<u8>,
         ) {
             let ip = if v6 { IpAddr::V6(ip.into()) } else { IpAddr::V4((ip as u32).into()) };

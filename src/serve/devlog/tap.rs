@@ -5,9 +5,10 @@
 //! half full it wakes the logger, which otherwise polls every few milliseconds.
 
 use super::queue::{Reader, Writer, queue};
-use super::record::{EpochMark, HEAD_BYTES, Record, RecordKind, Told, Traffic, fault_bytes};
+use super::record::{EpochMark, HEAD_BYTES, Record, RecordKind, Told, Traffic, fault_bytes, happened_bytes};
 use crate::sync::Thread;
 use fsu_core::about::About;
+use fsu_core::answer::talk::Happened;
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::fleet::OnFull;
 use fsu_plan::model::reload::Fate;
@@ -35,6 +36,8 @@ pub(super) struct Left {
     pub(super) lost: Vec<(u32, u32)>,
     /// Lost faults that no later fault has reported.
     pub(super) faults: u32,
+    /// The same of what has become of messages.
+    pub(super) happened: u32,
     /// A change of fleet that no longer reached the queue; it precedes those losses.
     pub(super) turn: Option<EpochMark>,
 }
@@ -46,11 +49,18 @@ pub(super) struct Wanted {
     pub(super) device_log: bool,
     /// Faults.
     pub(super) ledger: bool,
+    /// What becomes of messages.
+    pub(super) messages: bool,
     /// Records of the traffic, for lines of the system log.
     pub(super) codec: bool,
 }
 
 impl Wanted {
+    /// Whether anything is.
+    pub(super) fn is_any(self) -> bool {
+        self.records() || self.ledger || self.messages
+    }
+
     /// Whether records of the traffic are wanted.
     fn records(self) -> bool {
         self.device_log || self.codec
@@ -69,7 +79,16 @@ pub(super) fn pair(
     logger: Thread,
 ) -> (Tap, TapReader) {
     let (queue, source) = queue(queue_bytes, logger);
-    let open = Open { queue, wanted, lost: vec![0; fsu_count], faults_lost: 0, turn: None, on_full, level: None };
+    let open = Open {
+        queue,
+        wanted,
+        lost: vec![0; fsu_count],
+        faults_lost: 0,
+        happened_lost: 0,
+        turn: None,
+        on_full,
+        level: None,
+    };
     (Tap { open: Some(open) }, source)
 }
 
@@ -89,6 +108,8 @@ struct Open {
     wanted: Wanted,
     /// Faults lost since the last one that was accepted.
     faults_lost: u32,
+    /// The same of what has become of messages.
+    happened_lost: u32,
     /// A change of fleet for which the queue has no room yet.
     turn: Option<EpochMark>,
     on_full: OnFull,
@@ -119,22 +140,18 @@ impl Tap {
     /// Passes one fault to the logger thread, for the ledger. Returns false as [`Tap::record`] does; true if there is no ledger.
     pub fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
         let Some(open) = self.open.as_mut().filter(|open| open.wanted.ledger) else { return true };
-        let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let (lost_before, bytes) = (open.faults_lost, fault_bytes(kind, place));
-        let accepted = (open.turn.is_none() || open.push_turn())
-            && open.push(
-                &Record {
-                    kind: RecordKind::Fault,
-                    fsu,
-                    peer,
-                    unix_ms,
-                    told: Told::default(),
-                    lost_before,
-                    bytes: &bytes,
-                },
-                &[],
-            );
+        let accepted = open.note((RecordKind::Fault, fsu), unix_ms, lost_before, &bytes);
         open.faults_lost = if accepted { 0 } else { lost_before.saturating_add(1) };
+        accepted
+    }
+
+    /// The same of what has become of a message, for its ledger.
+    pub fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool {
+        let Some(open) = self.open.as_mut().filter(|open| open.wanted.messages) else { return true };
+        let (lost_before, bytes) = (open.happened_lost, happened_bytes(happened));
+        let accepted = open.note((RecordKind::Happened, fsu), unix_ms, lost_before, &bytes);
+        open.happened_lost = if accepted { 0 } else { lost_before.saturating_add(1) };
         accepted
     }
 
@@ -189,6 +206,13 @@ impl Tap {
 }
 
 impl Open {
+    /// Passes something that is no traffic.
+    fn note(&mut self, (kind, fsu): (RecordKind, u32), unix_ms: i64, lost_before: u32, bytes: &[u8]) -> bool {
+        let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let record = Record { kind, fsu, peer, unix_ms, told: Told::default(), lost_before, bytes };
+        (self.turn.is_none() || self.push_turn()) && self.push(&record, &[])
+    }
+
     /// Reports a pending change of fleet, if there is room.
     #[cold]
     fn push_turn(&mut self) -> bool {
@@ -218,7 +242,7 @@ impl Drop for Open {
         let numbered = (0u32..).zip(&self.lost);
         let lost = numbered.filter(|&(_, &lost)| lost > 0).map(|(fsu, &lost)| (fsu, lost)).collect();
         // This happens before the queue is closed: a reader that sees the close also sees this.
-        self.queue.leave(Left { lost, faults: self.faults_lost, turn: self.turn.take() });
+        self.queue.leave(Left { lost, faults: self.faults_lost, happened: self.happened_lost, turn: self.turn.take() });
     }
 }
 
@@ -227,7 +251,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const BOTH: Wanted = Wanted { device_log: true, ledger: true, codec: false };
+    const BOTH: Wanted = Wanted { device_log: true, ledger: true, messages: false, codec: false };
 
     fn peer() -> SocketAddr {
         "127.0.0.1:1".parse().unwrap()
@@ -340,7 +364,13 @@ mod tests {
         assert_eq!(drain(&mut source), [(1, 1, 9), (1, 1, FaultKind::Drop as u8)]);
         // Each is on or off by itself.
         let only = |device_log, ledger| {
-            pair(Wanted { device_log, ledger, codec: false }, 10, 3, OnFull::Drop, std::thread::current())
+            pair(
+                Wanted { device_log, ledger, messages: false, codec: false },
+                10,
+                3,
+                OnFull::Drop,
+                std::thread::current(),
+            )
         };
         let (mut tap, _source) = only(false, true);
         assert!(!tap.is_on() && put(&mut tap, 1, &[0]) && !fault(&mut tap));
@@ -391,7 +421,7 @@ mod tests {
             let mut fleet = crate::testing::fleet(std::path::Path::new("unused"), vec![]);
             fleet.performance.skip_device_log = skip_device_log;
             let config = crate::devlog::LoggerConfig::of(&fleet);
-            let wanted = Wanted { device_log: config.device_log, ledger: true, codec: false };
+            let wanted = Wanted { device_log: config.device_log, ledger: true, messages: false, codec: false };
             let (mut tap, _source) = pair(wanted, config.queue_bytes, 1, OnFull::Drop, std::thread::current());
             std::iter::from_fn(|| put(&mut tap).then_some(())).count()
         };

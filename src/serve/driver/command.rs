@@ -3,6 +3,7 @@
 use super::one::OneCounts;
 use super::port::PortCounts;
 use crate::shard::Swap;
+use crate::shard::accounts::Accounts;
 use crate::shard::late::Late;
 use crossbeam_channel::Sender as Answer;
 use fsu_core::state::Counters;
@@ -38,6 +39,8 @@ pub struct ShardFigures {
     pub counters: Vec<(usize, Counters)>,
     /// How late its replies were.
     pub late: Late,
+    /// What has become of messages.
+    pub accounts: Accounts,
     /// What it counted of ways beside the FSUs' own sockets.
     pub ways: WayCounts,
 }

@@ -528,7 +528,8 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
                 ShardCommand::Counters(answer) => drop(answer.send(self.counters(io))),
                 ShardCommand::Figures(answer) => {
                     let (counters, late) = (self.counters(io), self.serve.late.clone());
-                    drop(answer.send(ShardFigures { counters, late, ways: io.base().way_counts() }));
+                    let (accounts, ways) = (self.serve.accounts.clone(), io.base().way_counts());
+                    drop(answer.send(ShardFigures { counters, late, accounts, ways }));
                 }
                 ShardCommand::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
                 ShardCommand::Unstage => self.unstage(io),
@@ -554,6 +555,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         io.base().is_ending = true;
         self.serve.finish(io);
         let (counters, late) = (self.counters(io), std::mem::take(&mut self.serve.late));
-        ShardFigures { counters, late, ways: io.base().way_counts() }
+        let accounts = std::mem::take(&mut self.serve.accounts);
+        ShardFigures { counters, late, accounts, ways: io.base().way_counts() }
     }
 }

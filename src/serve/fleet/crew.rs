@@ -5,6 +5,7 @@ use crate::devlog::LoggerHandle;
 use crate::driver::one::Shared;
 use crate::driver::port::Queue;
 use crate::driver::{DriverKind, Executor, Handle, ShardError, ShardFigures, ShardSpec, Tuning, WayCounts, spawn};
+use crate::shard::accounts::Accounts;
 use crate::shard::late::Late;
 use crate::shard::recorder::{Recorder, Traffic};
 use crate::shard::serve::DRAIN_MS;
@@ -129,6 +130,8 @@ pub struct Finished {
     pub counters: Vec<Counters>,
     /// By shard: lateness of its replies; empty if it could not report.
     pub late: Vec<Late>,
+    /// What has become of messages, of all shards.
+    pub accounts: Accounts,
     /// By shard: what it counted of other ways than sockets.
     pub ways: Vec<WayCounts>,
     /// What went wrong, one shard after the other.
@@ -335,6 +338,7 @@ impl Crew {
         let mut counters = vec![Counters::default(); fsus];
         let mut late = vec![Late::default(); self.handles.len()];
         let mut ways = vec![WayCounts::default(); self.handles.len()];
+        let mut accounts = Accounts::default();
         let mut errors = Vec::new();
         let running = self.wait_until_ended();
         for (shard, handle) in std::mem::take(&mut self.handles).into_iter().enumerate() {
@@ -345,6 +349,7 @@ impl Crew {
             match handle.join() {
                 Ok(left) => {
                     (late[shard], ways[shard]) = (left.late, left.ways);
+                    accounts.merge(&left.accounts);
                     for (fsu, own) in left.counters {
                         if let Some(place) = counters.get_mut(fsu) {
                             *place = own;
@@ -354,7 +359,7 @@ impl Crew {
                 Err(error) => errors.push(error.into()),
             }
         }
-        Finished { counters, late, ways, errors }
+        Finished { counters, late, accounts, ways, errors }
     }
 
     /// Shards that have not ended in time.

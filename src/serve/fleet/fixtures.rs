@@ -3,6 +3,7 @@
 use super::snapshot::{Gone, Reloads, Snapshot};
 use super::stats::{RunStats, Stats};
 use crate::devlog::LogTotals;
+use crate::shard::accounts::Accounts;
 use crate::shard::late::Late;
 use fsu_core::state::Counters;
 use fsu_plan::model::fault::FaultKind;
@@ -76,6 +77,7 @@ pub fn snapshot() -> Snapshot {
         shards: vec![0, 1, 0],
         counters,
         late,
+        accounts: Accounts::default(),
         ways: Vec::new(),
         late_limit_us: 5_000,
         gone: Gone::default(),

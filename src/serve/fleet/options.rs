@@ -51,4 +51,6 @@ pub struct FleetOptions {
     pub log_dir: Option<PathBuf>,
     /// The file for a JSON line per fault; the caller empties it.
     pub fault_ledger: Option<PathBuf>,
+    /// The file for a JSON line per thing that becomes of a message; the caller empties it.
+    pub message_ledger: Option<PathBuf>,
 }

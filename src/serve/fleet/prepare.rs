@@ -41,6 +41,8 @@ pub struct Prepared {
     pub performance: bool,
     /// The fault ledger; emptied already.
     pub fault_ledger: Option<PathBuf>,
+    /// The message ledger; emptied already.
+    pub message_ledger: Option<PathBuf>,
     /// The driver that was asked for.
     pub driver: DriverChoice,
     /// The network device of [`DriverChoice::Xdp`].
@@ -184,6 +186,7 @@ impl Prepared {
             cpus,
             seed: options.seed.unwrap_or_else(|| fastrand::u64(..SEED_END)),
             fault_ledger: options.fault_ledger,
+            message_ledger: options.message_ledger,
             driver: options.driver,
             xdp_dev: options.xdp_dev.unwrap_or_default(),
             one_socket: options.one_socket,

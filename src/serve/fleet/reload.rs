@@ -14,6 +14,7 @@ use super::sockets::{self, BindError, Sockets};
 use crate::devlog::{LogTotals, LoggerHandle};
 use crate::driver::WayCounts;
 use crate::shard::Swap;
+use crate::shard::accounts::Accounts;
 use crate::shard::late::Late;
 use crate::syslog::ON_STDERR;
 use crossbeam_channel::{Receiver, bounded};
@@ -274,9 +275,10 @@ impl<'a> Serving<'a> {
     /// A shard has ended, or does not answer.
     pub fn snapshot(&self) -> Result<Snapshot, CrewError> {
         let mut counters = vec![Counters::default(); self.fleet.fsus.len()];
-        let (mut late, mut ways) = (Vec::new(), Vec::new());
+        let (mut late, mut ways, mut accounts) = (Vec::new(), Vec::new(), Accounts::default());
         for shard in self.crew.figures()? {
             late.push(shard.late);
+            accounts.merge(&shard.accounts);
             ways.push(shard.ways);
             for (fsu, own) in shard.counters {
                 if let Some(place) = counters.get_mut(fsu) {
@@ -285,13 +287,13 @@ impl<'a> Serving<'a> {
             }
         }
         let log = self.logger.totals().recv_timeout(TOTALS_WAIT).unwrap_or_default();
-        Ok(self.snapshot_of(counters, (late, ways), log))
+        Ok(self.snapshot_of(counters, (late, ways, accounts), log))
     }
 
     fn snapshot_of(
         &self,
         counters: Vec<Counters>,
-        (late, ways): (Vec<Late>, Vec<WayCounts>),
+        (late, ways, accounts): (Vec<Late>, Vec<WayCounts>, Accounts),
         log: LogTotals,
     ) -> Snapshot {
         Snapshot {
@@ -300,6 +302,7 @@ impl<'a> Serving<'a> {
             shards: self.shards.iter().copied().map(usize::from).collect(),
             counters,
             late,
+            accounts,
             ways,
             late_limit_us: self.prepared.late_limit_us,
             gone: self.gone.clone(),
@@ -311,8 +314,8 @@ impl<'a> Serving<'a> {
     /// Stops reading, sends what is due, and waits for the end of all shards. The snapshot has no counts of the logger yet, and the
     /// errors are those of the shards.
     pub fn stop(mut self) -> (Snapshot, Vec<CrewError>) {
-        let Finished { counters, late, ways, errors } = self.crew.stop(self.fleet.fsus.len());
-        (self.snapshot_of(counters, (late, ways), LogTotals::default()), errors)
+        let Finished { counters, late, accounts, ways, errors } = self.crew.stop(self.fleet.fsus.len());
+        (self.snapshot_of(counters, (late, ways, accounts), LogTotals::default()), errors)
     }
 }
 

@@ -154,6 +154,7 @@ fn start_logger(prepared: &Prepared, room: &Room) -> Result<LoggerHandle, FleetE
     let fleet = &prepared.fleet;
     let config = LoggerConfig {
         ledger: prepared.fault_ledger.clone(),
+        message_ledger: prepared.message_ledger.clone(),
         open_files_max: room.log_files as usize,
         ..LoggerConfig::of(fleet)
     };

@@ -4,6 +4,7 @@ use crate::devlog::LogTotals;
 use crate::driver::WayCounts;
 use crate::driver::one::OneCounts;
 use crate::driver::port::PortCounts;
+use crate::shard::accounts::Accounts;
 use crate::shard::late::Late;
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub counters: Vec<Counters>,
     /// By shard: how late its replies left.
     pub late: Vec<Late>,
+    /// What has become of messages, by their number in [`Fleet::accounts`].
+    pub accounts: Accounts,
     /// By shard: what it counted of ways beside the FSUs' own sockets.
     pub ways: Vec<WayCounts>,
     /// What is too late, in microseconds.

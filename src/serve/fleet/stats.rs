@@ -4,10 +4,13 @@ use super::snapshot::Snapshot;
 use crate::devlog::LogTotals;
 use crate::driver::one::OneCounts;
 use crate::driver::port::PortCounts;
+use crate::shard::accounts::Tally;
+use fsu_core::answer::talk::Event;
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
 use fsu_plan::counters::{Counted, Counter, Printed};
 use fsu_plan::model::message::Transport;
+use hdrhistogram::Histogram;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::io::Write;
@@ -27,6 +30,9 @@ pub struct Stats {
     pub totals: Totals,
     /// How late the replies of all shards left.
     pub lateness: Lateness,
+    /// What has become of messages, by template and name; only those that the fleet has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<MessageStats>,
     /// All FSUs of one transport together; only transports that the fleet has.
     pub transports: Vec<TransportStats>,
     /// By shard.
@@ -135,6 +141,57 @@ pub struct TransportStats {
     pub totals: Totals,
 }
 
+/// The messages of one name of one template.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageStats {
+    /// The template's vendor.
+    pub vendor: String,
+    /// The message's name.
+    pub message: String,
+    /// Something acknowledges it.
+    pub is_acknowledged: bool,
+    /// Raised: sent at least once.
+    pub sent: u64,
+    /// Acknowledged.
+    pub acknowledged: u64,
+    /// Sent again.
+    pub retried: u64,
+    /// Refused by the frame that should acknowledge it.
+    pub refused: u64,
+    /// Given up.
+    pub given_up: u64,
+    /// Still waiting at the end.
+    pub pending: u64,
+    /// From send to acknowledgement; absent where nothing was acknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged_us: Option<Times>,
+    /// From due to sent, of each frame to each receiver; absent where nothing left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_us: Option<Times>,
+}
+
+/// A distribution of times, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Times {
+    /// How many.
+    pub count: u64,
+    /// The least.
+    pub min: u64,
+    /// The median.
+    pub p50: u64,
+    /// The 99th percentile.
+    pub p99: u64,
+    /// The most.
+    pub max: u64,
+}
+
+impl From<&Histogram<u64>> for Times {
+    fn from(times: &Histogram<u64>) -> Self {
+        let at = |percent| times.value_at_percentile(percent).min(times.max());
+        Self { count: times.len(), min: times.min(), p50: at(50.0), p99: at(99.0), max: times.max() }
+    }
+}
+
 /// FSUs that are served no more.
 #[derive(Clone, Debug, Serialize)]
 pub struct GoneStats {
@@ -202,6 +259,29 @@ impl Serialize for LogTotals {
 }
 
 impl Snapshot {
+    /// What has become of messages, by account.
+    pub fn messages(&self) -> Vec<MessageStats> {
+        let none = Tally::default();
+        let all = self.fleet.accounts.iter().enumerate();
+        all.map(|(number, account)| {
+            let tally = self.accounts.get(number).unwrap_or(&none);
+            MessageStats {
+                vendor: account.vendor.to_string(),
+                message: account.name.to_string(),
+                is_acknowledged: account.is_acknowledged,
+                sent: tally.sent(),
+                acknowledged: tally.count(Event::Acknowledged),
+                retried: tally.count(Event::Retried),
+                refused: tally.count(Event::Refused),
+                given_up: tally.count(Event::GivenUp),
+                pending: if account.is_acknowledged { tally.pending() } else { 0 },
+                acknowledged_us: tally.waits().map(Times::from),
+                late_us: tally.late().map(Times::from),
+            }
+        })
+        .collect()
+    }
+
     /// Everything that is told at the end.
     pub fn stats(&self, run: RunStats) -> Stats {
         let transports = Transport::ALL.into_iter().filter_map(|transport| {
@@ -220,6 +300,7 @@ impl Snapshot {
             version: VERSION,
             run,
             lateness: self.lateness(),
+            messages: self.messages(),
             totals: Totals::new(self.totals(), true),
             gone: GoneStats { fsus: self.gone.fsus, totals: Totals::new(self.gone.counters.clone(), false) },
             transports: transports.collect(),

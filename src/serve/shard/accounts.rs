@@ -1,6 +1,7 @@
 //! What has become of messages, by account (spec conversation.md): counts, and the time from send to acknowledgement.
 
 use fsu_core::answer::talk::{Event, Happened};
+use fsu_plan::model::conversation::Account;
 use hdrhistogram::Histogram;
 
 /// The longest time that is recorded; more counts as this.
@@ -83,6 +84,17 @@ impl Accounts {
         for (number, tally) in other.0.iter().enumerate() {
             if let Some(own) = self.made(number) {
                 own.add(tally);
+            }
+        }
+    }
+
+    /// Those of another fleet: accounts of the same template and name continue, others begin.
+    pub(crate) fn carry(&mut self, was: &[Account], is: &[Account]) {
+        let before = std::mem::take(&mut self.0);
+        for (account, tally) in was.iter().zip(before) {
+            let number = is.iter().position(|now| (&now.vendor, &now.name) == (&account.vendor, &account.name));
+            if let Some(own) = number.and_then(|number| self.made(number)) {
+                own.add(&tally);
             }
         }
     }

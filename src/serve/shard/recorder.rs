@@ -37,6 +37,10 @@ impl Recorder for crate::devlog::tap::Tap {
         Self::fault(self, fsu, unix_ms, kind, place)
     }
 
+    fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool {
+        Self::message(self, fsu, unix_ms, happened)
+    }
+
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
         Self::reload(self, epoch, fates, fsu_count);
     }

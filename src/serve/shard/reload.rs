@@ -64,6 +64,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.part(&fate, &fleet, io);
         self.tap.reload(epoch, &fates, fleet.fsus.len());
         let before = std::mem::replace(&mut self.fleet, fleet);
+        self.accounts.carry(&before.accounts, &self.fleet.accounts);
         (self.run, self.own) = (run, own);
         let fleet = self.fleet.clone();
         let mut gone = Vec::new();

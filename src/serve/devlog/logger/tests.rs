@@ -18,7 +18,14 @@ fn start(dir: &Path, fsu_count: usize, queue_bytes: usize, change: impl FnOnce(&
     });
     let mut fleet = fleet(dir, fsus.collect());
     change(&mut fleet.log);
-    let config = LoggerConfig { device_log: true, queue_bytes, stderr: false, open_files_max: 64, ledger: None };
+    let config = LoggerConfig {
+        device_log: true,
+        queue_bytes,
+        stderr: false,
+        open_files_max: 64,
+        ledger: None,
+        message_ledger: None,
+    };
     Logger::start_in(TimeZone::fixed(jiff::tz::offset(8)), config, Arc::new(fleet), START).unwrap()
 }
 
@@ -174,8 +181,14 @@ fn an_fsu_that_is_none_of_the_fleets_is_refused() {
 fn without_a_device_log_only_the_system_log_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let fleet = Arc::new(fleet(dir.path(), vec![fsu_with("f0", Transport::Udp, vec![])]));
-    let config =
-        LoggerConfig { device_log: false, queue_bytes: 1_000, stderr: false, open_files_max: 64, ledger: None };
+    let config = LoggerConfig {
+        device_log: false,
+        queue_bytes: 1_000,
+        stderr: false,
+        open_files_max: 64,
+        ledger: None,
+        message_ledger: None,
+    };
     let handle = Logger::start(config, fleet, START).unwrap();
     let mut tap = handle.tap(0, 1);
     assert!(
