@@ -73,6 +73,13 @@ impl Inputs<'_> {
         kept.and_then(|kept| kept.params.get(number as usize)).map_or("", |text| text)
     }
 
+    /// An argument of the trigger of the message that is built; empty without one.
+    pub(super) fn arg(&self, number: u16) -> &str {
+        let device = self.state.as_ref().and_then(|state| state.devices.get(self.device));
+        let talk = device.and_then(|device| device.talk.as_ref());
+        talk.and_then(|talk| talk.args.get(usize::from(number))).map_or("", |text| text)
+    }
+
     /// Milliseconds since the start of the run, when the reply is due.
     pub(super) fn since_start_ms(&self) -> u64 {
         let Some(moment) = self.moment else { return 0 };

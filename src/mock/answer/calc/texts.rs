@@ -111,7 +111,9 @@ impl Machine<'_, '_> {
                 self.len = first;
                 self.push(value);
             }
-            Op::Datetime(_) | Op::FsuId | Op::Param(_) | Op::Register(_) | Op::RegisterBytes(_) => self.read(op)?,
+            Op::Datetime(_) | Op::FsuId | Op::Param(_) | Op::Arg(_) | Op::Register(_) | Op::RegisterBytes(_) => {
+                self.read(op)?
+            }
             Op::Round => {
                 let digits = self.pop_whole()?.clamp(0, ROUND_DIGITS);
                 let number = match self.pop_number()? {
@@ -159,6 +161,7 @@ impl Machine<'_, '_> {
             }
             Op::FsuId => inputs.id_hex.push_hex(self.out),
             Op::Param(number) => self.out.extend_from_slice(inputs.param(number).as_bytes()),
+            Op::Arg(number) => self.out.extend_from_slice(inputs.arg(number).as_bytes()),
             Op::Register(number) => self.out.extend_from_slice(inputs.register(number)),
             Op::RegisterBytes(number) => unhex(inputs.register(number), self.out),
             _ => {}
