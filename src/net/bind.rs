@@ -1,22 +1,16 @@
 //! Sockets, bound before the shards start, so that an error can name the FSU and its address.
 
 use super::message::REPLY_CLASS;
+pub use super::sys::tcp::{SEND_BUFFER_BYTES, STREAM_RECEIVE_BUFFER_BYTES};
 pub use super::sys::udp::{RECEIVE_BUFFER_BYTES, connect_udp};
 use super::sys::udp::{mark, set_options, socket};
-use socket2::{Protocol, SockRef, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Connections that may wait to be accepted; the kernel gives up to `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
-
-/// Asked for each connection, for replies that the peer has not acknowledged. The kernel gives twice that, for its own overhead; by default
-/// it gives up to `net.ipv4.tcp_wmem`, 4 MiB. Kernel memory, taken only while there are any.
-pub const SEND_BUFFER_BYTES: usize = 64 << 10;
-/// The same for its requests that are not read yet, which is also what the peer may send before it is read; up to `net.ipv4.tcp_rmem`,
-/// 6 MiB, else.
-pub const STREAM_RECEIVE_BUFFER_BYTES: usize = 128 << 10;
 
 /// A socket of one FSU.
 #[derive(Debug)]
@@ -27,6 +21,8 @@ pub enum Bound {
     Tcp(TcpListener),
     /// Datagrams that another socket takes for this address ([`crate::xdp::lookup`]). It is boxed: a place of the drivers is a line of memory.
     Lent(Box<SocketAddr>),
+    /// Nothing: an FSU that only opens connections. The address is what it was to be bound to, with port 0.
+    Dials(Box<SocketAddr>),
 }
 
 impl Bound {
@@ -35,7 +31,7 @@ impl Bound {
         match self {
             Self::Udp(socket) => Some(socket.into()),
             Self::Tcp(listener) => Some(listener.into()),
-            Self::Lent(_) => None,
+            Self::Lent(_) | Self::Dials(_) => None,
         }
     }
 
@@ -44,7 +40,7 @@ impl Bound {
         match self {
             Self::Udp(socket) => Some(socket.as_fd()),
             Self::Tcp(listener) => Some(listener.as_fd()),
-            Self::Lent(_) => None,
+            Self::Lent(_) | Self::Dials(_) => None,
         }
     }
 
@@ -53,7 +49,7 @@ impl Bound {
         match self {
             Self::Udp(socket) => socket.local_addr(),
             Self::Tcp(listener) => listener.local_addr(),
-            Self::Lent(address) => Ok(**address),
+            Self::Lent(address) | Self::Dials(address) => Ok(**address),
         }
     }
 
@@ -61,7 +57,7 @@ impl Bound {
     pub fn receive_buffer_bytes(&self) -> Option<usize> {
         match self {
             Self::Udp(socket) => Some(SockRef::from(socket).recv_buffer_size().ok()? / 2),
-            Self::Tcp(_) | Self::Lent(_) => None,
+            Self::Tcp(_) | Self::Lent(_) | Self::Dials(_) => None,
         }
     }
 }
@@ -102,12 +98,21 @@ pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Whether this machine has an address, so that it can be a source address.
+///
+/// # Errors
+/// Why not.
+pub fn try_source(ip: IpAddr) -> io::Result<()> {
+    let address = SocketAddr::new(ip, 0);
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&address.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::message::mapped;
     use crate::sys::Receiver;
-    use socket2::{Domain, Socket};
     use std::os::fd::AsFd;
 
     #[test]

@@ -8,6 +8,7 @@ mod memory;
 #[cfg(feature = "simulated")]
 mod narrow;
 mod ring;
+pub(crate) mod tcp;
 pub(crate) mod udp;
 
 use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, SentControl, address, error_of};

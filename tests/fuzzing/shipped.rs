@@ -107,6 +107,7 @@ pub fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: 
             allow: like.allow.clone(),
             devices: devices.into(),
             faults: (habits == Habits::Faulty).then(faults),
+            connect: None,
         }),
     }
 }

@@ -12,6 +12,7 @@ mod bounds;
 mod broadcast;
 mod datagram;
 mod devicelog;
+mod dial;
 mod drills;
 mod drivers;
 mod exits;

@@ -13,6 +13,7 @@ use crate::sink::Outgoing;
 pub use devices::DeviceState;
 use devices::Devices;
 use fsu_plan::counters::{JSON_ONLY, Printed, column, sentence};
+use fsu_plan::model::connect::DialFailure;
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::ErrorReply;
@@ -40,7 +41,7 @@ fsu_plan::counters! {
         centres_online: u64 = JSON_ONLY,
         /// Centres that fell silent, or were pushed out by a newer one.
         centres_offline: u64 = JSON_ONLY,
-        /// TCP connections accepted.
+        /// TCP connections accepted, and those that the FSU opened itself (`connect`).
         connections: u64 = column("connections"),
     }
     /// Those of [`Counters`] that few FSUs ever count.
@@ -131,6 +132,13 @@ fsu_plan::counters! {
             each: "dropped",
             column: "dropped",
             word: |number| Reason::ALL[number].reason(),
+        },
+        /// Dials that failed (`connect`), by [`DialFailure`].
+        dial_failures: [u64; DialFailure::COUNT] = Printed::By {
+            total: "dial_failures_total",
+            each: "dial_failures",
+            column: "dials failed",
+            word: |number| DialFailure::ALL[number].name(),
         },
         /// Faults made on purpose, by [`FaultKind`].
         faults: [u64; FaultKind::COUNT] = Printed::By {

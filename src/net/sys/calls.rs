@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
 use rustix::time::ClockId;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -113,6 +113,11 @@ pub fn take_error(socket: BorrowedFd<'_>) -> Option<Errno> {
 pub fn accept(listener: &TcpListener) -> Result<(OwnedFd, Option<SocketAddr>), Errno> {
     let (fd, peer) = rustix::net::acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
     Ok((fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())))
+}
+
+/// Begins to open a connection: see [`dial`](super::tcp::dial).
+pub fn dial(to: SocketAddr, from: Option<IpAddr>) -> Result<OwnedFd, Errno> {
+    super::tcp::dial(to, from).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
 }
 
 /// The peer of a connection; `None`: it has gone already.

@@ -1,6 +1,7 @@
 //! An entry of `fsu_list` to FSUs: defaults, `count`, names, ids and addresses.
 
 use super::address::{Ports, address, allow, with_port};
+use super::connect;
 use super::device::{Devices, SharedDevices};
 use super::effect;
 use super::faults::{self, FleetFaults, Level};
@@ -14,6 +15,7 @@ use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::raw::{RawFsu, RawLimits};
 use crate::config::steps::step;
+use crate::model::connect::Connect;
 use crate::model::fault::FaultSet;
 use crate::model::fleet::{Common, Fsu, FsuId, Limits, RtnFlags};
 use crate::model::message::{Content, Message, Transport};
@@ -22,6 +24,7 @@ use crate::model::template::Framing;
 use crate::wire::envelope::CENTER_BYTES;
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,6 +48,8 @@ pub(super) struct Fsus<'f> {
     pub(super) faults: FleetFaults,
     names: HashSet<String>,
     ports: Ports,
+    /// `per_second` of `connect`, the same wherever it is given.
+    per_second: Option<NonZeroU32>,
     pub(super) all: Vec<Fsu>,
 }
 
@@ -62,6 +67,7 @@ struct Entry<'r> {
     faults: Option<FaultSet>,
     allow: Arc<[Network]>,
     accept_rtn_flags: RtnFlags,
+    connect: Option<Arc<Connect>>,
 }
 
 /// What differs from one FSU of an entry to the next, and the transport.
@@ -75,12 +81,13 @@ struct One {
 impl<'f> Fsus<'f> {
     /// None yet.
     pub(super) fn new(file: &'f Path, allow: Arc<[Network]>, faults: FleetFaults) -> Self {
-        Self { file, allow, faults, names: HashSet::new(), ports: Ports::default(), all: Vec::new() }
+        Self { file, allow, faults, names: HashSet::new(), ports: Ports::default(), per_second: None, all: Vec::new() }
     }
 
     /// Adds the FSUs of an entry.
     pub(super) fn add(&mut self, loader: &mut Loader, devices: &mut Devices, raw: &At<RawFsu>) {
-        let entry = Entry::new(&mut loader.diags, raw, &self.allow);
+        let entry = Entry::new(&mut loader.diags, raw, &self.allow, self.all.len() as u32);
+        self.bound_dials(&mut loader.diags, &entry);
         let Some(dir) = &raw.config_dir else {
             return loader.diags.missing(raw.pos, "config_dir", "the directory of fsu_devices.json");
         };
@@ -134,6 +141,18 @@ impl<'f> Fsus<'f> {
         false
     }
 
+    /// `per_second` is one for the whole fleet.
+    fn bound_dials(&mut self, diags: &mut Diags, entry: &Entry<'_>) {
+        let given = entry.connect.as_ref().and_then(|connect| connect.per_second);
+        let Some(one) = given else { return };
+        let first = *self.per_second.get_or_insert(one);
+        if first != one
+            && let Some(at) = entry.raw.connect.as_ref().and_then(|connect| connect.per_second.as_ref())
+        {
+            diags.error(at.pos, format!("`per_second` bounds the dials of the whole fleet, and an entry before has {first}: write the same, or leave it out here"));
+        }
+    }
+
     fn fsu(&mut self, entry: &Entry<'_>, one: One, (devices, params): (SharedDevices, Arc<[Box<str>]>)) -> Fsu {
         let raw = entry.raw;
         let on = |at: &Option<At<bool>>| at.as_ref().is_some_and(|at| at.value);
@@ -151,6 +170,7 @@ impl<'f> Fsus<'f> {
             devices,
             params,
             faults,
+            connect: entry.connect.clone(),
         };
         // Mostly that of the one before.
         let last = self.all.last().map(|last| &last.common).filter(|last| last.is_same(&common));
@@ -160,8 +180,8 @@ impl<'f> Fsus<'f> {
 }
 
 impl<'r> Entry<'r> {
-    /// Reads what does not depend on the number of the FSU. `allow`: that of the fleet.
-    fn new(diags: &mut Diags, raw: &'r At<RawFsu>, allow_all: &Arc<[Network]>) -> Self {
+    /// Reads what does not depend on the number of the FSU. `allow_all`: that of the fleet. `first`: the number of the first one in it.
+    fn new(diags: &mut Diags, raw: &'r At<RawFsu>, allow_all: &Arc<[Network]>, first: u32) -> Self {
         // If it is wrong, nothing that depends on it is checked: one mistake is one error.
         let transport = transport(diags, raw);
         match &raw.fsuname {
@@ -176,6 +196,7 @@ impl<'r> Entry<'r> {
             }
             None => Some(FsuId::default()),
         };
+        let connect = connect::connect(diags, raw, transport, first);
         let ip = address(diags, raw.host.as_ref());
         let port = port(diags, raw);
         let count = count(diags, raw);
@@ -197,6 +218,15 @@ impl<'r> Entry<'r> {
             effect::fsu(diags, raw, transport);
         }
         let allow = allow(diags, raw.allow.as_ref()).unwrap_or_else(|| allow_all.clone());
+        if let Some((connect, raw)) = connect.as_ref().zip(raw.connect.as_ref())
+            && !allow.is_empty()
+            && !allow.iter().any(|network| network.contains(connect.to.ip()))
+        {
+            diags.error(
+                raw.pos,
+                format!("`to` is {}, which `allow` excludes: nothing from there would be answered", connect.to),
+            );
+        }
         let accept_rtn_flags = rtn_flags(diags, raw.accept_rtn_flags.as_ref(), transport, id.as_ref());
         let can = transport.is_some_and(|transport| transport.envelope().carries(Content::Heartbeat));
         let beats = can && raw.heartbeat_enable.as_ref().is_none_or(|at| at.value);
@@ -214,6 +244,7 @@ impl<'r> Entry<'r> {
             faults,
             allow,
             accept_rtn_flags,
+            connect: connect.map(Arc::new),
         }
     }
 
@@ -248,6 +279,14 @@ impl<'r> Entry<'r> {
             diags.error(self.count_pos(), text);
             return None;
         };
+        let ip = match &self.connect {
+            Some(connect) => {
+                let host = self.raw.host.as_ref().map(|_| ip);
+                connect::bind(connect, transport, connect.first.wrapping_add(number as u32), host)
+            }
+            None if self.raw.connect.is_some() => return None,
+            None => ip,
+        };
         Some(One { id, name, bind: with_port(ip, port_here), transport })
     }
 }
@@ -265,6 +304,9 @@ fn transport(diags: &mut Diags, entry: &At<RawFsu>) -> Option<Transport> {
 
 fn port(diags: &mut Diags, entry: &At<RawFsu>) -> Option<u64> {
     let Some(port) = &entry.port else {
+        if entry.connect.is_some() {
+            return Some(0);
+        }
         diags.missing(entry.pos, "port", "0 for any free one");
         return None;
     };

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 mod charges;
 mod checksums;
 mod complexity;
+mod connect;
 mod effect;
 mod fleet;
 mod identity;

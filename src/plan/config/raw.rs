@@ -119,12 +119,29 @@ pub struct RawFsu {
     pub accept_rtn_flags: Option<At<Vec<At<String>>>>,
     /// Networks from which centres may send requests to this FSU, instead of the common `allow`.
     pub allow: Option<At<Vec<At<String>>>>,
+    /// Where this FSU dials out to, instead of `port` or beside it (tcp, udp, datagram).
+    pub connect: Option<At<RawConnect>>,
     /// Limits of this FSU.
     pub limits: Option<RawLimits>,
     /// Parameters, read with `param(name)`: texts, whose trailing digits count up with `count`.
     pub params: Option<Map<At<String>>>,
     /// Faults made on purpose.
     pub faults: Option<At<RawFaults>>,
+}
+
+/// `connect` of an FSU: the centre that it dials out to.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawConnect {
+    /// IP address and port of the centre: `192.0.2.1:9000`, `[2001:db8::1]:9000`.
+    pub to: Option<At<String>>,
+    /// Source addresses, in turn: networks or addresses of this machine. Default: the system chooses.
+    pub from: Option<At<Vec<At<String>>>>,
+    /// tcp: `[first, most]`: after the first failure an FSU dials again within `first` milliseconds, after each further one within twice
+    /// as long, up to `most`. Default `[1000, 60000]`.
+    pub reconnect_ms: Option<At<Vec<u64>>>,
+    /// tcp: dials a second of the whole fleet. Default: no bound.
+    pub per_second: Option<At<u64>>,
 }
 
 /// `limits` of an FSU. Every one has a default (docs/reference/configuration.md gives reason and memory cost).

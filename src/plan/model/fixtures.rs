@@ -87,6 +87,7 @@ pub fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
             allow: Arc::default(),
             devices: devices.into(),
             faults: None,
+            connect: None,
         }),
     }
 }

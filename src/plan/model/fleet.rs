@@ -8,6 +8,7 @@ use super::rule::{Register, Rule};
 use super::template::Template;
 use crate::words;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,6 +27,13 @@ pub struct Fleet {
     pub accounts: Box<[Account]>,
     /// Send replies of more than [`AMPLIFICATION_MAX`] times their request to other hosts too.
     pub allow_amplification: bool,
+}
+
+impl Fleet {
+    /// Dials a second of all FSUs together (`per_second` of `connect`); `None`: no bound.
+    pub fn dials_per_second(&self) -> Option<NonZeroU32> {
+        self.fsus.iter().find_map(|fsu| fsu.dials()?.per_second)
+    }
 }
 
 /// Limit of the ratio of replies to their request in datagrams, for senders on other hosts: the address may be forged,

@@ -1,5 +1,6 @@
 //! An FSU: what it has by itself, and what all FSUs of its entry share.
 
+use super::connect::Connect;
 use super::fault::FsuFaults;
 use super::fleet::{Device, Limits, RtnFlags};
 use super::message::{Content, Message, Schedule, Transport};
@@ -170,6 +171,8 @@ pub struct Common {
     pub params: Arc<[Box<str>]>,
     /// Milliseconds after which a silent centre is offline.
     pub client_timeout_ms: u64,
+    /// Where it dials out to; `None`: nowhere.
+    pub connect: Option<Arc<Connect>>,
 }
 
 impl Deref for Fsu {
@@ -202,6 +205,18 @@ impl Fsu {
         self.allow.is_empty() || self.allow.iter().any(|network| network.contains(ip))
     }
 
+    /// Whether it is bound to an address that centres reach: all are but a tcp FSU that only dials out.
+    #[inline]
+    pub fn listens(&self) -> bool {
+        self.connect.as_ref().is_none_or(|connect| connect.listens)
+    }
+
+    /// Whether it opens connections by itself.
+    #[inline]
+    pub fn dials(&self) -> Option<&Connect> {
+        self.connect.as_deref().filter(|_| self.transport == Transport::Tcp)
+    }
+
     /// The same FSU, changed.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -217,7 +232,12 @@ impl Common {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
         };
+        let same_connect = match (&self.connect, &other.connect) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
         same_faults
+            && same_connect
             && Arc::ptr_eq(&self.devices, &other.devices)
             && Arc::ptr_eq(&self.allow, &other.allow)
             && Arc::ptr_eq(&self.messages, &other.messages)

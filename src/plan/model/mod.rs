@@ -11,6 +11,7 @@ pub mod charset;
 pub mod coding;
 pub mod conversation;
 pub mod cron;
+pub mod connect;
 pub mod decimal;
 pub mod digits;
 pub mod fault;

@@ -73,6 +73,35 @@ impl Network {
         ip.is_ipv4() == self.ip.is_ipv4() && self.head(ip) == number(self.ip)
     }
 
+    /// How many addresses a host may have in it: without the network's own, and without the broadcast address of IPv4.
+    pub fn hosts(&self) -> u128 {
+        let width = if self.ip.is_ipv4() { 32 } else { 128 };
+        let all = 1_u128.checked_shl(width - u32::from(self.bits)).unwrap_or(u128::MAX);
+        match all {
+            1 | 2 => all,
+            _ if self.ip.is_ipv4() => all - 2,
+            _ => all - 1,
+        }
+    }
+
+    /// One of them, from 0.
+    pub fn host(&self, place: u128) -> Option<IpAddr> {
+        let first = u128::from(self.hosts() > 2 || (self.ip.is_ipv4() && self.bits == 30));
+        let number = number(self.ip).checked_add(place.checked_add(first)?)?;
+        if place >= self.hosts() {
+            return None;
+        }
+        match self.ip {
+            IpAddr::V4(_) => u32::try_from(number).ok().map(|number| IpAddr::V4(number.into())),
+            IpAddr::V6(_) => Some(IpAddr::V6(number.into())),
+        }
+    }
+
+    /// Whether its addresses are those of IPv4.
+    pub fn is_ipv4(&self) -> bool {
+        self.ip.is_ipv4()
+    }
+
     /// The first bits of an address, the others 0.
     fn head(&self, ip: IpAddr) -> u128 {
         let width = if ip.is_ipv4() { 32 } else { 128 };

@@ -48,7 +48,8 @@ impl Change {
         for (fate, was) in fates.iter_mut().zip(&before.fsus) {
             let same = |number: &u32| {
                 let is = &next.fsus[*number as usize];
-                is.transport == was.transport && is.id == was.id && is.bind == was.bind
+                let same_place = is.bind == was.bind && is.listens() == was.listens();
+                is.transport == was.transport && is.id == was.id && same_place
             };
             if let Some(number) = named.get(&*was.name).copied().filter(same) {
                 *fate = Fate::Stays(number);
@@ -57,7 +58,7 @@ impl Change {
         }
         let place = |fsu: &Fsu| {
             let name = if fsu.bind.port() == 0 { fsu.name.clone() } else { "".into() };
-            (is_stream(fsu), fsu.bind, name)
+            (is_stream(fsu), fsu.listens(), fsu.bind, name)
         };
         let mut left: HashMap<_, u32> = named.values().map(|&n| (place(&next.fsus[n as usize]), n)).collect();
         for (fate, was) in fates.iter_mut().zip(&before.fsus).filter(|(fate, _)| **fate == Fate::Gone) {

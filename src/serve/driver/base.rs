@@ -370,7 +370,7 @@ impl Base {
     pub(crate) fn lost(&self, index: u32) -> Option<u32> {
         match self.socket(index)? {
             Bound::Udp(socket) => kernel::lost(socket.as_fd()),
-            Bound::Tcp(_) | Bound::Lent(_) => None,
+            Bound::Tcp(_) | Bound::Lent(_) | Bound::Dials(_) => None,
         }
     }
 

@@ -236,7 +236,7 @@ impl Port {
 pub(crate) fn address(socket: &Bound) -> Option<SocketAddr> {
     let is_udp = match socket {
         Bound::Udp(socket) => !is_broadcast(socket),
-        Bound::Tcp(_) => false,
+        Bound::Tcp(_) | Bound::Dials(_) => false,
         Bound::Lent(_) => true,
     };
     socket.local_addr().ok().filter(|_| is_udp)

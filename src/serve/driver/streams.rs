@@ -11,6 +11,8 @@ pub(crate) struct Stream<S> {
     generation: u32,
     pub(crate) fd: OwnedFd,
     pub(crate) state: S,
+    /// It is being opened.
+    is_dialling: bool,
 }
 
 /// The table. A place is reused with another generation.
@@ -30,7 +32,23 @@ impl<S> Streams<S> {
         if self.0.len() <= place {
             self.0.resize_with(place + 1, || None);
         }
-        self.0[place] = Some(Stream { generation: id.generation, fd, state });
+        self.0[place] = Some(Stream { generation: id.generation, fd, state, is_dialling: false });
+    }
+
+    /// The same for one that is being opened.
+    pub(crate) fn put_dialling(&mut self, id: ConnId, fd: OwnedFd, state: S) {
+        self.put(id, fd, state);
+        if let Some(stream) = self.get_mut(id) {
+            stream.is_dialling = true;
+        }
+    }
+
+    /// What has become of one that was being opened, now that it is writable; `None`: it was not.
+    #[inline]
+    pub(crate) fn dialled(&mut self, id: ConnId) -> Option<Result<(), Errno>> {
+        let stream = self.get_mut(id).filter(|stream| stream.is_dialling)?;
+        stream.is_dialling = false;
+        Some(kernel::take_error(stream.fd.as_fd()).map_or(Ok(()), Err))
     }
 
     /// One of them; `None`: it is closed.

@@ -496,6 +496,17 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.serve.on_accept(socket, canonical(peer), self.now).map(|id| (id, fd))
     }
 
+    /// An accepted connection is in the driver's hands.
+    pub(crate) fn on_up(&mut self, id: ConnId, io: &mut impl DriverIo) {
+        self.serve.on_up(id, self.now, io);
+    }
+
+    /// A connection that was being opened is there, or not.
+    pub(crate) fn on_dialled(&mut self, id: ConnId, result: Result<(), Errno>, io: &mut impl DriverIo) {
+        self.serve.on_dialled(id, result.map_err(Errno::raw_os_error), self.now, io);
+        self.worked(1, io);
+    }
+
     /// A listener could not accept. True: try the next one at once.
     pub(crate) fn on_accept_error(&mut self, socket: u32, errno: Errno, io: &mut impl DriverIo) -> bool {
         match errno {

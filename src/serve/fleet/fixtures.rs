@@ -34,6 +34,7 @@ pub fn fleet() -> Fleet {
             allow: Arc::default(),
             devices: [].into(),
             faults: None,
+            connect: None,
         }),
     };
     Fleet {

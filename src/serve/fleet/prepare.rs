@@ -73,7 +73,9 @@ impl Overlay {
     /// Applies them to a fleet.
     pub fn lay(&self, fleet: &mut Fleet) {
         if let Some(ip) = self.bind {
-            fleet.fsus.iter_mut().for_each(|fsu| fsu.bind = SocketAddr::new(ip.to_canonical(), fsu.bind.port()));
+            // Not the source addresses of those that only dial out.
+            let listening = fleet.fsus.iter_mut().filter(|fsu| fsu.listens());
+            listening.for_each(|fsu| fsu.bind = SocketAddr::new(ip.to_canonical(), fsu.bind.port()));
         }
         if let Some(dir) = &self.log_dir {
             fleet.log.dir.clone_from(dir);
@@ -235,8 +237,10 @@ impl Prepared {
     /// What a fleet needs from the machine.
     pub fn needs_of(&self, fleet: &Fleet) -> Needs {
         let lent = |fsu: &&Fsu| self.one_socket && fsu.transport == Transport::Udp;
-        let sockets = fleet.fsus.iter().filter(|fsu| !lent(fsu)).count();
-        let listeners = || fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp);
+        let own = fleet.fsus.iter().filter(|fsu| !lent(fsu) && fsu.listens()).count();
+        // One that dials has a connection.
+        let sockets = own + fleet.fsus.iter().filter(|fsu| fsu.dials().is_some()).count();
+        let listeners = || fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp && fsu.listens());
         let log_files = if fleet.performance.skip_device_log { 0 } else { fleet.fsus.len() };
         Needs {
             sockets: sockets as u64,

@@ -224,11 +224,13 @@ impl<'a> Serving<'a> {
             if stay == 1 { "stays" } else { "stay" }
         );
         let fresh = change.new.iter().map(|&number| (&fleet.fsus[number as usize], addresses[number as usize]));
-        let listening =
-            fresh.filter(|(fsu, _)| fsu.bind.port() == 0).fold(String::new(), |mut text, (fsu, address)| {
+        let listening = fresh.filter(|(fsu, _)| fsu.bind.port() == 0 && fsu.listens()).fold(
+            String::new(),
+            |mut text, (fsu, address)| {
                 let _ = writeln!(text, "listening {} {} {address}", fsu.name, fsu.transport.name());
                 text
-            });
+            },
+        );
         self.free = free(&fleet, &addresses);
         (self.fleet, self.shards) = (fleet, shards);
         Ok(Reloaded { listening, summary })

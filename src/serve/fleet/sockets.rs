@@ -4,7 +4,7 @@ use super::claims::{Claims, Taken, bound_udp};
 use super::local;
 use super::ranges::ranges;
 use crate::shard::Own;
-use fsu_net::bind::{Bound, bind_broadcast, bind_tcp, bind_udp};
+use fsu_net::bind::{Bound, bind_broadcast, bind_tcp, bind_udp, try_source};
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::words::count;
@@ -39,12 +39,15 @@ pub struct Sockets {
     pub receive_buffer_bytes: Option<usize>,
 }
 
+/// An FSU, an address that cannot be had for it, and why.
+type Refused<'f> = (&'f Fsu, SocketAddr, io::Error);
+
 /// Binds every FSU's socket.
 ///
 /// # Errors
 /// A line for each address that cannot be bound, with the FSU's name, transport, and the reason.
 pub fn bind(fleet: &Fleet) -> Result<Sockets, BindError> {
-    bind_all(fleet.fsus.iter(), fleet.fsus.len(), false)
+    bind_all((0..).zip(&fleet.fsus), fleet.fsus.len(), false)
 }
 
 /// The same; udp FSUs have no socket of their own. Their addresses are to be had with [`claim`].
@@ -52,7 +55,7 @@ pub fn bind(fleet: &Fleet) -> Result<Sockets, BindError> {
 /// # Errors
 /// As [`bind`].
 pub fn bind_lent(fleet: &Fleet) -> Result<Sockets, BindError> {
-    bind_all(fleet.fsus.iter(), fleet.fsus.len(), true)
+    bind_all((0..).zip(&fleet.fsus), fleet.fsus.len(), true)
 }
 
 /// Holds the addresses of udp FSUs that have no socket of their own, and lets go of others.
@@ -65,10 +68,10 @@ pub fn claim(claims: &mut Claims, fleet: &Fleet, addresses: &[SocketAddr]) -> Re
     let held = claims.hold(udp().map(|(_, &address)| address));
     let taken = Taken::new(claims.of_others());
     let in_use = || io::Error::from(ErrorKind::AddrInUse);
-    let mut refused: Vec<(&Fsu, io::Error)> =
-        udp().filter(|&(_, &address)| taken.has(address)).map(|(fsu, _)| (fsu, in_use())).collect();
+    let mut refused: Vec<Refused<'_>> =
+        udp().filter(|&(_, &address)| taken.has(address)).map(|(fsu, _)| (fsu, fsu.bind, in_use())).collect();
     if let (Err(error), true, Some((first, _))) = (held, refused.is_empty(), udp().next()) {
-        refused.push((first, error));
+        refused.push((first, first.bind, error));
     }
     if refused.is_empty() { Ok(()) } else { Err(tell(&refused, addresses.len())) }
 }
@@ -78,7 +81,8 @@ pub fn claim(claims: &mut Claims, fleet: &Fleet, addresses: &[SocketAddr]) -> Re
 /// # Errors
 /// As [`bind`]; then none of them is bound.
 pub fn bind_some(fleet: &Fleet, numbers: &[u32], lent: bool) -> Result<Sockets, BindError> {
-    bind_all(numbers.iter().filter_map(|&number| fleet.fsus.get(number as usize)), numbers.len(), lent)
+    let fsus = numbers.iter().filter_map(|&number| Some((number, fleet.fsus.get(number as usize)?)));
+    bind_all(fsus, numbers.len(), lent)
 }
 
 /// Sources that must not be answered: the fleet's own addresses.
@@ -89,12 +93,17 @@ pub fn own(fleet: &Fleet, addresses: &[SocketAddr]) -> Own {
     Own::new(bound, if any { local::addresses() } else { HashSet::new() })
 }
 
-fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize, lent: bool) -> Result<Sockets, BindError> {
+fn bind_all<'a>(fsus: impl Iterator<Item = (u32, &'a Fsu)>, many: usize, lent: bool) -> Result<Sockets, BindError> {
     let mut binder = Binder::new(lent);
     let mut sockets =
         Sockets { bound: Vec::with_capacity(many), addresses: Vec::with_capacity(many), receive_buffer_bytes: None };
     let mut refused = Vec::new();
-    for fsu in fsus {
+    for (number, fsu) in fsus {
+        if let Some(ip) = fsu.dials().and_then(|connect| connect.source(number))
+            && let Err(error) = binder.try_source(ip)
+        {
+            refused.push((fsu, SocketAddr::new(ip, 0), error));
+        }
         let bound = binder.bind(fsu).and_then(|bound| Ok((bound.local_addr()?, bound)));
         match bound {
             Ok((address, bound)) => {
@@ -103,7 +112,7 @@ fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize, lent: bool) ->
                 sockets.receive_buffer_bytes = least;
                 sockets.bound.push(bound);
             }
-            Err(error) => refused.push((fsu, error)),
+            Err(error) => refused.push((fsu, fsu.bind, error)),
         }
     }
     if refused.is_empty() { Ok(sockets) } else { Err(tell(&refused, many)) }
@@ -118,6 +127,8 @@ struct Binder {
     taken: Taken,
     /// Addresses of this machine, each tried once.
     ours: HashSet<IpAddr>,
+    /// Source addresses of connections, the same.
+    sources: HashSet<IpAddr>,
 }
 
 impl Binder {
@@ -127,17 +138,27 @@ impl Binder {
             // Its own names are looked at when they are held.
             taken = bound_udp();
         }
-        Self { lent, taken: Taken::new(taken), ours: HashSet::new() }
+        Self { lent, taken: Taken::new(taken), ours: HashSet::new(), sources: HashSet::new() }
     }
 
     fn bind(&mut self, fsu: &Fsu) -> io::Result<Bound> {
         let bound = match fsu.transport {
+            Transport::Tcp if !fsu.listens() => return Ok(Bound::Dials(Box::new(fsu.bind))),
             Transport::Tcp => return bind_tcp(fsu.bind).map(Bound::Tcp),
             Transport::Udp if self.lent => return self.lend(fsu.bind).map(|address| Bound::Lent(Box::new(address))),
             Transport::Udp => bind_udp(fsu.bind).map(Bound::Udp),
             Transport::Broadcast | Transport::Datagram => bind_broadcast(fsu.bind).map(Bound::Udp),
         }?;
         if self.taken.has(bound.local_addr()?) { Err(ErrorKind::AddrInUse.into()) } else { Ok(bound) }
+    }
+
+    /// Whether connections can be opened from that address.
+    fn try_source(&mut self, ip: IpAddr) -> io::Result<()> {
+        if !self.sources.contains(&ip) {
+            try_source(ip)?;
+            self.sources.insert(ip);
+        }
+        Ok(())
     }
 
     /// An address that may be given to the one socket.
@@ -157,12 +178,12 @@ impl Binder {
     }
 }
 
-fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> BindError {
+fn tell(refused: &[Refused<'_>], of: usize) -> BindError {
     let mut text = String::new();
-    for (fsu, error) in refused.iter().take(REFUSED_TOLD_MAX) {
-        let why = refusal(fsu.bind, error);
+    for (fsu, address, error) in refused.iter().take(REFUSED_TOLD_MAX) {
+        let why = refusal(*address, error);
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n  {} {} {}: {why}", fsu.name, fsu.transport.name(), fsu.bind);
+        let _ = write!(text, "\n  {} {} {address}: {why}", fsu.name, fsu.transport.name());
     }
     if refused.len() > REFUSED_TOLD_MAX {
         let _ = write!(text, "\n  ... and {} more", refused.len() - REFUSED_TOLD_MAX);
@@ -191,7 +212,9 @@ impl Sockets {
     /// A line for each FSU that asked for any free port: `listening NAME udp 127.0.0.1:40001`.
     pub fn free_ports(&self, fleet: &Fleet) -> String {
         let mut text = String::new();
-        for (fsu, address) in fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.bind.port() == 0) {
+        for (fsu, address) in
+            fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.bind.port() == 0 && fsu.listens())
+        {
             let _ = writeln!(text, "listening {} {} {address}", fsu.name, fsu.transport.name());
         }
         text
@@ -207,7 +230,9 @@ impl Sockets {
     fn listening(&self, fleet: &Fleet) -> Vec<String> {
         let (mut told, mut lines) = (Vec::new(), 0);
         for transport in Transport::ALL {
-            let fsus = || fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.transport == transport);
+            let fsus = || {
+                fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.transport == transport && fsu.listens())
+            };
             let mut names = fsus().map(|(fsu, _)| &fsu.name);
             for range in ranges(fsus().map(|(_, &address)| address)) {
                 let many = usize::from(range.last_port - range.first.port()) + 1;
@@ -269,7 +294,8 @@ mod tests {
         let fleet =
             crate::fleet::read::read(&crate::fleet::read::Origin::Embedded).fleet.expect("the embedded one is good");
         let lines = |n: usize| {
-            let refused = (0..n).map(|i| (&fleet.fsus[i % fleet.fsus.len()], io::Error::from(ErrorKind::AddrInUse)));
+            let refused = (0..n).map(|i| &fleet.fsus[i % fleet.fsus.len()]);
+            let refused = refused.map(|fsu| (fsu, fsu.bind, io::Error::from(ErrorKind::AddrInUse)));
             tell(&refused.collect::<Vec<_>>(), 200).to_string().lines().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(lines(100).len(), 101);

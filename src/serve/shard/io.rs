@@ -8,7 +8,7 @@ use fsu_core::about::About;
 use fsu_core::sink::Outgoing;
 use fsu_net::local::{Local, Route};
 use fsu_net::outbox::Addressed;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A connection: its place, and how often the place was used before. Never means another connection later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,6 +132,14 @@ pub trait Io {
     }
     /// Closes the sending half of a connection.
     fn shut_write(&mut self, _conn: ConnId) {}
+    /// Begins to open a connection, from that address if one is given. `Serve::on_dialled` gets its outcome; until then nothing else is
+    /// asked of it but to close it.
+    ///
+    /// # Errors
+    /// The error number, where that cannot even begin.
+    fn dial(&mut self, _conn: ConnId, _to: SocketAddr, _from: Option<IpAddr>) -> Result<(), i32> {
+        Err(libc::EOPNOTSUPP)
+    }
     /// Stops or resumes accepting on a socket.
     fn set_accepting(&mut self, socket: u32, on: bool);
     /// Stops receiving on all sockets, and accepting. Connections are stopped one by one.

@@ -5,12 +5,13 @@
 //! - [`timers`]: what is done later.
 //! - [`late`]: how late replies leave, [`look`]: since when bytes of a connection may have been there.
 //! - `talk`: what FSUs say unasked, [`accounts`]: what became of it.
-//! - [`clients`], [`routes`]: the centres an FSU knows. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`effort`]: what work costs. [`notes`], [`tide`]: lines about
+//! - [`clients`], [`routes`]: the centres an FSU knows. [`dial`]: FSUs that dial out. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`effort`]: what work costs. [`notes`], [`tide`]: lines about
 //!   bad input, and about centres that come and go.
 
 pub mod accounts;
 pub mod clients;
 pub mod clock;
+pub mod dial;
 pub(crate) mod effort;
 pub mod io;
 pub mod late;

@@ -9,6 +9,7 @@ use super::protocol::Protocol;
 use super::recorder::Recorder;
 use super::serve::{Serve, start_beat};
 use super::slots::FsuSlot;
+use super::tcp::conn::Way;
 use super::tcp::end::By;
 use super::tide::Move;
 use super::timers::later::Timer;
@@ -17,6 +18,7 @@ use fsu_core::moment::RunContext;
 use fsu_core::state::Counters;
 use fsu_core::state::carry::carry;
 use fsu_core::state::transfers as transfer;
+use fsu_plan::model::connect::Connect;
 use fsu_plan::model::fleet::Fleet;
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::reload::Fate;
@@ -76,6 +78,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                     self.slots.put(place, slot);
                 }
                 Fate::Handed(number) => {
+                    self.dials.forget(place);
                     slot.clients.expire(u64::MAX, 0, &mut self.routes, |peer| io.set_frequent(place, peer, false));
                     gone.push(slot.state.counters);
                     if let Some(fsu) = fleet.fsus.get(number as usize) {
@@ -83,6 +86,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                     }
                 }
                 Fate::Gone => {
+                    self.dials.forget(place);
                     slot.clients.expire(u64::MAX, 0, &mut self.routes, |_| {});
                     gone.push(slot.state.counters);
                     io.close_socket(place);
@@ -111,6 +115,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             let Some(slot) = self.slots.get_mut(conn.socket as usize) else { continue };
             match fate(slot).stays().and_then(|number| next.fsus.get(number as usize)) {
+                Some(fsu) if is_left(conn.way, self.fleet.fsus[slot.fsu as usize].dials(), fsu.dials()) => {
+                    self.shut(id, Reason::PeerGone, By::Moved, io);
+                }
                 Some(fsu) if fsu.allows(conn.peer.ip()) => {}
                 Some(_) => {
                     slot.state.counters.drop(Reason::NotAllowed);
@@ -189,5 +196,12 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         self.start_outages();
         self.start_talks(now);
+        self.start_dials(now.mono_ms);
     }
+}
+
+/// Whether a connection was dialled to where its FSU no longer dials.
+fn is_left(way: Way, was: Option<&Connect>, is: Option<&Connect>) -> bool {
+    let same = was.zip(is).is_some_and(|(was, is)| was.is_same_way(is));
+    way != Way::Accepted && !same
 }

@@ -5,6 +5,7 @@
 
 use super::accounts::Accounts;
 use super::clock::Clock;
+use super::dial::Dials;
 use super::io::{ConnId, Datagram, Io, Outcome, Subject};
 use super::late::Late;
 use super::look::Unread;
@@ -114,6 +115,8 @@ pub struct Serve<P, T> {
     pub(crate) accounts: Accounts,
     /// Interrupted connections, which continue in their turn ([`Serve::go_on`]).
     pub(crate) resting: Vec<ConnId>,
+    /// FSUs that dial out.
+    pub(crate) dials: Dials,
 }
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
@@ -147,8 +150,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             talkers: Talkers::default(),
             accounts: Accounts::default(),
             resting: Vec::new(),
+            dials: Dials::default(),
         };
         serve.start_heartbeats(now);
+        serve.start_dials(now.mono_ms);
         serve.start_outages();
         serve.start_talks(now);
         serve
@@ -157,6 +162,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Shares the limits of the system log with other shards, before anything arrives.
     pub(crate) fn share(&mut self, tide: Arc<Tide>) {
         (self.notes, self.tide) = (Notes::new(tide.clone()), tide);
+        self.tide.pace.set(self.fleet.dials_per_second());
     }
 
     /// Outages of FSUs with connections, which have to be reset when one begins, and of FSUs that talk.
@@ -364,6 +370,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 Timer::Accept(_) => {}
                 Timer::Talk(socket) => self.on_talk_due(socket, now, io),
                 Timer::Outage => self.on_outage(now, io),
+                Timer::Dial(socket) => self.on_dial_due(socket, now, io),
+                Timer::Dials => self.on_turn_to_dial(now, io),
                 Timer::Tide => self.tide.tell(),
             }
         }
@@ -496,6 +504,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.drain_end_ms = Some(end_ms);
         io.stop_receiving();
         self.give_up_replies(end_ms.saturating_mul(1_000_000), io);
+        self.end_dials(io);
         for id in self.conns.open() {
             self.keep(id, &[], now.mono_ms);
             self.update_interest(id, io);

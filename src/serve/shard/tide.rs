@@ -1,5 +1,6 @@
 //! Lines about centres that come and go: at most ten a second of each kind; one line sums up the rest of that second.
 
+use super::dial::Pace;
 use super::timers::later::{Later, Timer};
 use crate::gate::{Admitted, Gate};
 use fsu_plan::wire::reason::Reason;
@@ -21,10 +22,12 @@ pub(crate) enum Move {
     Connected,
     /// A connection has ended.
     Closed,
+    /// An FSU dialled in vain.
+    NotDialled,
 }
 
 impl Move {
-    const ALL: [Self; 4] = [Self::Online, Self::Offline, Self::Connected, Self::Closed];
+    const ALL: [Self; 5] = [Self::Online, Self::Offline, Self::Connected, Self::Closed, Self::NotDialled];
 
     /// The line about that many events that had no line of their own.
     fn sum(self, count: u64) -> String {
@@ -34,6 +37,7 @@ impl Move {
             Self::Offline => format!("{count} more centre{s} offline in the last second"),
             Self::Connected => format!("{count} more centre{s} connected in the last second"),
             Self::Closed => format!("{count} more connection{s} closed in the last second"),
+            Self::NotDialled => format!("{count} more dial{s} failed in the last second"),
         }
     }
 }
@@ -41,9 +45,11 @@ impl Move {
 /// The counts, which all shards share.
 #[derive(Debug, Default)]
 pub struct Tide {
-    kinds: [Gate; 4],
+    kinds: [Gate; 5],
     /// Lines about bad input, of all shards together.
     pub(crate) notes: Common,
+    /// Dials, of all shards together.
+    pub(crate) pace: Pace,
 }
 
 impl Tide {

@@ -294,7 +294,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// One heartbeat to each live centre and to the static one; the next is due an interval after this one was.
+    /// One heartbeat to each live centre, to the static one and to the one of `connect`; the next is due an interval after this one was.
     pub(crate) fn on_beat_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
@@ -305,11 +305,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         slot.beat_due_ms = schedule.next_ms(slot.beat_due_ms, now.mono_ms);
         self.later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
 
-        let center = self.fleet.center;
+        // Those that have not asked, so no local address is known.
+        let own = fsu.connect.as_ref().map(|connect| connect.to);
+        let mut fixed = [self.fleet.center, own.filter(|_| own != self.fleet.center)];
         if is_offline(fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {
             return;
         }
-        if slot.clients.is_empty() && center.is_none() {
+        if slot.clients.is_empty() && fixed == [None; 2] {
             return;
         }
         self.buffers.beat.clear();
@@ -333,18 +335,16 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             told: None,
             effort: 0,
         };
-        let mut center_done = false;
         for index in 0..slot.clients.len() {
             if let Some(Some(Route { peer, local })) =
                 slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms, &self.routes)
             {
                 (sink.peer, sink.local) = (peer, local);
                 sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
-                center_done |= center == Some(peer);
+                fixed = fixed.map(|centre| centre.filter(|&centre| centre != peer));
             }
         }
-        if let Some(peer) = center.filter(|_| !center_done) {
-            // A static centre has not asked, so no local address is known.
+        for peer in fixed.into_iter().flatten() {
             (sink.peer, sink.local) = (peer, Local::ANY);
             sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
         }

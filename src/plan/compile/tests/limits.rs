@@ -84,6 +84,18 @@ fn limit_allow_max() {
 }
 
 #[test]
+fn limit_from_max() {
+    let with = |many: usize| {
+        let from: Vec<Value> = (0..many).map(|i| json!(format!("192.0.2.{i}"))).collect();
+        let connect = json!({"to": "192.0.2.1:9000", "from": from});
+        let fsu = json!({"fsuname": "a", "protocol_type": "tcp", "config_dir": ".", "connect": connect});
+        lines(&json!({"sys_config.json": {"fsu_list": [fsu]}}))
+    };
+    assert_eq!(with(64), [""; 0]);
+    assert_eq!(with(65), ["/fsu_list/0/connect/from: error: 65 networks (1 to 64; without `from` the system chooses)"]);
+}
+
+#[test]
 fn limit_devices_max() {
     let one =
         |i: usize| json!({"sub_dev_type": "01", "sub_dev_addr": format!("{i:02X}"), "protocol_template": "t.json"});

@@ -141,7 +141,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
                     }
                 }
                 Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_MAX),
-                Some(Bound::Lent(_)) | None => {}
+                Some(Bound::Lent(_) | Bound::Dials(_)) | None => {}
             },
             (Subject::Socket(index), Event::Received { bytes, peer, control }) => {
                 self.held_bytes -= bytes.len();
@@ -236,6 +236,9 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
             && flags.contains(EventFlags::OUT)
         {
             self.turn.begin_light();
+            if let Some(result) = self.io.dialled(id) {
+                return self.turn.on_dialled(id, result, &mut self.io);
+            }
             self.turn.serve.on_writable(id, self.turn.now, &mut self.io);
         }
         if self.line.has(subject) {
@@ -246,7 +249,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
             Token::Socket(index) => match self.io.base().socket(index) {
                 Some(Bound::Udp(_)) => self.on_datagrams((index, Which::Own), flags, true),
                 Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_LIGHT),
-                Some(Bound::Lent(_)) | None => {}
+                Some(Bound::Lent(_) | Bound::Dials(_)) | None => {}
             },
             Token::Centre(index) => self.on_datagrams((index, Which::Centre), flags, true),
             Token::Conn(id) => self.on_readable(id, flags, true),
@@ -344,8 +347,11 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
                 Ok((fd, peer)) => {
                     let Some(peer) = peer else { continue };
                     let Some((id, fd)) = self.turn.on_accepted(index, fd, peer) else { continue };
-                    if let Err(error) = self.io.add(id, fd) {
-                        self.turn.serve.on_closed(id, error.raw_os_error(), self.turn.now, &mut self.io);
+                    match self.io.add(id, fd) {
+                        Ok(()) => self.turn.on_up(id, &mut self.io),
+                        Err(error) => {
+                            self.turn.serve.on_closed(id, error.raw_os_error(), self.turn.now, &mut self.io);
+                        }
                     }
                     self.turn.worked(1, &mut self.io);
                 }

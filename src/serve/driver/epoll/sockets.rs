@@ -11,7 +11,7 @@ use fsu_net::bind::Bound;
 use rustix::event::epoll::{EventData, EventFlags};
 use rustix::io::Errno;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What an event refers to.
@@ -203,6 +203,12 @@ impl PollIo {
         Some(kernel::recv(stream.fd.as_fd(), buffer))
     }
 
+    /// What has become of a connection that was being opened; `None`: it was not.
+    #[inline]
+    pub(crate) fn dialled(&mut self, id: ConnId) -> Option<Result<(), Errno>> {
+        self.streams.dialled(id)
+    }
+
     /// How many bytes of a connection wait to be read.
     pub(crate) fn unread(&mut self, id: ConnId) -> usize {
         self.streams.unread(id)
@@ -280,6 +286,17 @@ impl Io for PollIo {
 
     fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
         self.streams.write(conn, bytes)
+    }
+
+    fn dial(&mut self, conn: ConnId, to: SocketAddr, from: Option<IpAddr>) -> Result<(), i32> {
+        let dialled = kernel::dial(to, from).and_then(|fd| {
+            epoll_add(self.epoll.as_fd(), fd.as_fd(), Token::Conn(conn).data(), EventFlags::OUT)?;
+            Ok(fd)
+        });
+        let fd = dialled.map_err(Errno::raw_os_error)?;
+        let wanted = Interest { read: false, write: true };
+        self.streams.put_dialling(conn, fd, Registration { wanted, is_heard: false });
+        Ok(())
     }
 
     fn set_interest(&mut self, conn: ConnId, interest: Interest) {

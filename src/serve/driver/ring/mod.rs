@@ -236,7 +236,10 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
             Op::Accept => self.on_connection(done),
             Op::Writable => {
                 let id = conn(done.data);
-                self.turn.serve.on_writable(id, self.turn.now, &mut self.io);
+                match self.io.dialled(id) {
+                    Some(result) => self.turn.on_dialled(id, result, &mut self.io),
+                    None => self.turn.serve.on_writable(id, self.turn.now, &mut self.io),
+                }
                 self.io.on_awaited(id);
             }
             Op::Readable => {
@@ -317,6 +320,7 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
             && let Some((id, fd)) = turn.on_accepted(index, fd, peer)
         {
             io.add(id, fd);
+            turn.on_up(id, io);
         }
         if let Err(errno) = done.result {
             let errno = Errno::from_raw_os_error(errno);

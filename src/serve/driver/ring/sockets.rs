@@ -7,7 +7,7 @@
 use super::leaving::Leaving;
 use crate::driver::base::{Base, DriverIo, Fate, Which};
 use crate::driver::clocks;
-use crate::driver::kernel::{Pool, Ring};
+use crate::driver::kernel::{self, Pool, Ring};
 use crate::driver::streams::{Stream, Streams};
 use crate::driver::ways::{Way, takes};
 use crate::shard::io::{ConnId, Datagram, Interest, Io, Written};
@@ -17,7 +17,7 @@ use fsu_net::sys::{Done, Op, READ_BYTES};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -215,6 +215,11 @@ impl RingIo {
         self.follow(id);
     }
 
+    /// What has become of a connection that was being opened; `None`: it was not.
+    pub(crate) fn dialled(&mut self, id: ConnId) -> Option<Result<(), Errno>> {
+        self.streams.dialled(id)
+    }
+
     #[inline]
     fn stream(&mut self, id: ConnId) -> Option<&mut Receiving> {
         self.streams.get_mut(id).map(|stream| &mut stream.state)
@@ -374,7 +379,7 @@ fn is_udp(socket: &Bound) -> bool {
 
 fn operation(socket: &Bound) -> Op {
     match socket {
-        Bound::Udp(_) | Bound::Lent(_) => Op::Datagrams,
+        Bound::Udp(_) | Bound::Lent(_) | Bound::Dials(_) => Op::Datagrams,
         Bound::Tcp(_) => Op::Accept,
     }
 }
@@ -490,6 +495,15 @@ impl Io for RingIo {
 
     fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
         self.streams.write(conn, bytes)
+    }
+
+    fn dial(&mut self, conn: ConnId, to: SocketAddr, from: Option<IpAddr>) -> Result<(), i32> {
+        let fd = kernel::dial(to, from).map_err(Errno::raw_os_error)?;
+        let interest = Interest { read: false, write: true };
+        let (reading, is_queued, last_bytes, is_awaited) = (Running::No, false, 0, false);
+        self.streams.put_dialling(conn, fd, Receiving { interest, reading, is_queued, last_bytes, is_awaited });
+        self.follow(conn);
+        Ok(())
     }
 
     fn set_interest(&mut self, conn: ConnId, interest: Interest) {

@@ -20,7 +20,8 @@ use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::wire::reason::Reason;
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
-    /// A connection was accepted on an FSU's socket. `None`: one too many, to be closed.
+    /// A connection was accepted on an FSU's socket. `None`: one too many, to be closed. Once the driver has it, it calls
+    /// [`Serve::on_up`].
     pub fn on_accept(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
         let fsu = &self.fleet.fsus[self.slots.get(socket as usize)?.fsu as usize];
         let heard = admit(fsu, peer, self.since_start_ms(now), |_| None);
@@ -55,7 +56,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         // Its first bytes may be as old as the connection.
         let unread = Unread::since(now.mono_of(now.arrived_ns), now.mono_ns);
-        let id = self.conns.add(Conn { unread, ..Conn::new(socket, peer, now.mono_ms) });
+        let id = self.conns.add(Conn { unread, is_of_peer: true, ..Conn::new(socket, peer, now.mono_ms) });
         self.arm(id);
         self.on_link_up(socket, id, now);
         Some(id)
@@ -116,6 +117,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 self.cut_off(id, io);
             }
         }
+        self.dial_after_outage(now);
     }
 
     /// Resets a connection of an FSU that is silent.

@@ -61,6 +61,21 @@ pub struct Conn {
     pub half_closing: bool,
     /// Its end belongs in the system log, as its beginning was logged.
     pub is_told: bool,
+    /// It is one of those that its centre's address may have (`connections_per_peer_max`).
+    pub is_of_peer: bool,
+    /// Who opened it.
+    pub way: Way,
+}
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The centre.
+    Accepted,
+    /// The FSU, and it is not up yet: nothing is read or written.
+    Dialling,
+    /// The FSU.
+    Dialled,
 }
 
 /// What an unsent reply takes beside its bytes, as documented.
@@ -125,7 +140,15 @@ impl Conn {
             muted: None,
             half_closing: false,
             is_told: true,
+            is_of_peer: false,
+            way: Way::Accepted,
         }
+    }
+
+    /// A connection that is being opened.
+    pub fn dialling(socket: u32, peer: SocketAddr, now_ms: u64) -> Self {
+        let interest = Interest { read: false, write: true };
+        Self { interest, is_told: false, way: Way::Dialling, ..Self::new(socket, peer, now_ms) }
     }
 
     /// When the frame it started must be whole.
@@ -155,6 +178,9 @@ impl Conn {
 
     /// The earliest of these.
     pub fn deadline_ms(&self, limits: &Limits) -> u64 {
+        if self.way == Way::Dialling {
+            return super::dial::deadline_ms(self);
+        }
         self.frame_deadline_ms(limits).min(self.write_deadline_ms(limits)).min(self.idle_deadline_ms(limits))
     }
 

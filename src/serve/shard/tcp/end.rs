@@ -30,6 +30,13 @@ pub(crate) enum By {
     Message,
     /// A reload took the FSU away.
     Reload,
+    /// A reload changed where the FSU dials out to.
+    Moved,
+    /// This side, to dial again.
+    #[allow(dead_code, reason = "see `Serve::reconnect`")]
+    Reconnect,
+    /// It was not up yet: nothing is told of it.
+    Dialling,
     /// The program ends.
     Shutdown,
 }

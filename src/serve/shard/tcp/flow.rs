@@ -1,6 +1,7 @@
 //! Whether a connection is read from, and its deadlines.
 
-use super::conn::NEVER_MS;
+use super::conn::{NEVER_MS, Way};
+use super::dial;
 use super::end::By;
 use crate::shard::clock::Clock;
 use crate::shard::io::{ConnId, Io};
@@ -95,6 +96,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let Some(id) = self.conns.at(index) else { return };
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.timer = (Key::NONE, NEVER_MS);
+        if conn.way == Way::Dialling {
+            return if dial::deadline_ms(conn) <= now.mono_ms { self.on_dial_timed_out(id, io) } else { self.arm(id) };
+        }
         let doubtful = conn.doubtful;
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];

@@ -249,6 +249,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             }
             By::Message => log::info!("{name}: connection of centre {peer} closed: a message was not acknowledged"),
             By::Reload => log::info!("{name}: connection of centre {peer} closed: reload, the FSU is gone"),
+            By::Moved => log::info!("{name}: connection to centre {peer} closed: reload, it dials elsewhere"),
+            By::Reconnect => log::info!("{name}: connection of centre {peer} closed: it reconnects"),
+            By::Dialling => {}
             By::Shutdown => log::info!("{name}: connection of centre {peer} closed: shutdown"),
         }
     }
@@ -286,7 +289,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             self.later.forget(index);
         }
         let key = (conn.socket, conn.peer.ip());
-        if let Some(of_peer) = self.peers.get_mut(&key) {
+        if let Some(of_peer) = self.peers.get_mut(&key).filter(|_| conn.is_of_peer) {
             *of_peer -= 1;
             if *of_peer == 0 {
                 self.peers.remove(&key);
@@ -307,6 +310,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 }
             }
         }
+        self.on_down(id, &conn, io);
     }
 }
 

@@ -4,6 +4,7 @@
 //! digit, `]`. The reply is the letter. On a stream, what is not `[` is garbage; `!` as the letter is answered with 1,000 bytes.
 
 mod datagrams;
+mod dials;
 mod doubt;
 mod fair;
 mod guards;
@@ -31,7 +32,7 @@ pub(crate) use fsu_net::local::Local;
 pub(crate) use fsu_plan::model::fleet::{Common, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
 pub(crate) use fsu_plan::model::message::Transport;
 pub(crate) use fsu_plan::wire::reason::Reason;
-pub(crate) use std::net::SocketAddr;
+pub(crate) use std::net::{IpAddr, SocketAddr};
 pub(crate) use std::sync::{Arc, Barrier, Mutex};
 
 /// Where virtual time begins.
@@ -63,6 +64,7 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                     allow: Arc::default(),
                     devices: Arc::new([]),
                     faults: None,
+                    connect: None,
                 }),
             };
             with(&mut fsu);
@@ -255,9 +257,17 @@ pub(crate) struct FakeIo {
     closed_sockets: Vec<u32>,
     accepting: bool,
     receiving: bool,
+    /// What was dialled: when, as which connection, to where, from where.
+    dialled: Vec<(u64, ConnId, SocketAddr, Option<IpAddr>)>,
+    dial_error: Option<i32>,
 }
 
 impl Io for FakeIo {
+    fn dial(&mut self, conn: ConnId, to: SocketAddr, from: Option<IpAddr>) -> Result<(), i32> {
+        self.dialled.push((self.ms, conn, to, from));
+        self.dial_error.map_or(Ok(()), Err)
+    }
+
     fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool {
         if self.queued.len() >= 4 {
             return false;
@@ -328,6 +338,15 @@ impl World {
     }
 
     fn logged(fleet: &Arc<Fleet>, on: bool) -> Self {
+        Self::of(fleet, on, 1)
+    }
+
+    /// With another seed.
+    fn seeded(fleet: &Arc<Fleet>, seed: u64) -> Self {
+        Self::of(fleet, false, seed)
+    }
+
+    fn of(fleet: &Arc<Fleet>, on: bool, seed: u64) -> Self {
         let io = FakeIo {
             ms: 0,
             queued: Vec::new(),
@@ -342,10 +361,12 @@ impl World {
             closed_sockets: Vec::new(),
             accepting: true,
             receiving: true,
+            dialled: Vec::new(),
+            dial_error: None,
         };
         let records = Records { on, ..Records::default() };
         let numbers: Vec<usize> = (0..fleet.fsus.len()).collect();
-        let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_MS };
+        let run = RunContext { seed, skip_delay: false, start_mono_ms: START_MS };
         let serve = Serve::new(
             Portion { fleet: Arc::clone(fleet), fsus: &numbers },
             run,

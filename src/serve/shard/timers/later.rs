@@ -25,6 +25,10 @@ pub(crate) enum Timer {
     Transfers(u32),
     /// Something that an FSU says unasked may be due.
     Talk(u32),
+    /// An FSU's next dial.
+    Dial(u32),
+    /// The next turn of those that wait to dial.
+    Dials,
     /// Lines about centres have been left out and are due as one.
     Tide,
 }
@@ -88,6 +92,11 @@ impl Later {
     /// Sets a timer, on the monotonic clock.
     pub(crate) fn at(&mut self, ms: u64, timer: Timer) -> Key {
         self.wheel.insert(ms.saturating_mul(TICKS_PER_MS), timer)
+    }
+
+    /// The same, in nanoseconds.
+    pub(crate) fn at_ns(&mut self, ns: u64, timer: Timer) {
+        self.wheel.insert(tick_from(ns), timer);
     }
 
     /// Drops a reply that will not be sent.

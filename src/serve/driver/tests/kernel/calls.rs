@@ -10,7 +10,7 @@ use rustix::event::epoll::{Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::ClockId;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -47,6 +47,7 @@ calls! {
     connect_udp(first: &UdpSocket, peer: SocketAddr) -> io::Result<UdpSocket>;
     let_fragment(socket: BorrowedFd<'_>, six: bool) -> io::Result<()>;
     take_error(socket: BorrowedFd<'_>) -> Option<Errno>;
+    dial(to: SocketAddr, from: Option<IpAddr>) -> Result<OwnedFd, Errno>;
     accept(listener: &TcpListener) -> Result<(OwnedFd, Option<SocketAddr>), Errno>;
     peer(stream: BorrowedFd<'_>) -> Option<SocketAddr>;
     recv(stream: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno>;

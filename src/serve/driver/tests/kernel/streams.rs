@@ -4,7 +4,7 @@ use crate::driver::tests::kernel::{Act, BYTE_NS, CALL_NS, Event, Kernel, MESSAGE
 use fsu_net::bind::Bound;
 use rustix::io::Errno;
 use std::collections::VecDeque;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
@@ -240,6 +240,10 @@ impl Kernel {
         let fd = self.hand_out(What::Stream(number)).map_err(|_| Errno::MFILE)?;
         self.streams[number].is_accepted = true;
         Ok((fd, number))
+    }
+
+    pub(in crate::driver) fn dial(&mut self, _: SocketAddr, _: Option<IpAddr>) -> Result<OwnedFd, Errno> {
+        Err(Errno::OPNOTSUPP)
     }
 
     pub(in crate::driver) fn accept(&mut self, listener: &TcpListener) -> Result<(OwnedFd, Option<SocketAddr>), Errno> {

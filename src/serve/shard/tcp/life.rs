@@ -1,0 +1,34 @@
+//! A connection's life, as far as it concerns what an FSU sends by itself: every connection passes here when it is up and when it is
+//! gone, whoever opened it.
+
+use super::conn::{Conn, Way};
+use super::end::By;
+use crate::shard::clock::Clock;
+use crate::shard::io::{ConnId, Io};
+use crate::shard::protocol::Protocol;
+use crate::shard::recorder::Recorder;
+use crate::shard::serve::Serve;
+use fsu_plan::wire::reason::Reason;
+
+impl<P: Protocol, T: Recorder> Serve<P, T> {
+    /// A connection is up, accepted or dialled, and the driver has it: from now on it can be written to.
+    pub fn on_up(&mut self, id: ConnId, _now: Clock, _io: &mut impl Io) {
+        let Some(_conn) = self.conns.get(id).filter(|conn| conn.muted.is_none()) else { return };
+    }
+
+    /// A connection that was up is gone, whoever ended it: `id` is of none any more. A dialled one is dialled again.
+    pub(super) fn on_down(&mut self, _id: ConnId, conn: &Conn, _io: &mut impl Io) {
+        match conn.way {
+            Way::Accepted => {}
+            Way::Dialling => self.dial_later(conn.socket, false),
+            Way::Dialled => self.on_dialled_down(conn.socket),
+        }
+    }
+
+    /// Ends a connection on purpose, for example because an acknowledgement did not come. One that the FSU dialled is dialled again, after a
+    /// wait that grows as after a failed dial; an accepted one is left to the centre.
+    #[allow(dead_code, reason = "for messages whose acknowledgement does not come")]
+    pub(crate) fn reconnect(&mut self, id: ConnId, io: &mut impl Io) {
+        self.shut(id, Reason::PeerGone, By::Reconnect, io);
+    }
+}
