@@ -29,6 +29,7 @@ mod layouts;
 mod ledger;
 mod limits;
 mod logs;
+mod messages;
 mod mutual;
 mod reload;
 mod spaces;

@@ -12,6 +12,7 @@ use crate::shard::serve::DRAIN_MS;
 use crate::shard::tide::Tide;
 use crate::shard::{Own, Swap};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
+use fsu_core::answer::talk::Happened;
 use fsu_core::moment::RunContext;
 use fsu_core::state::Counters;
 use fsu_net::bind::Bound;
@@ -170,6 +171,10 @@ impl<T: Recorder> Recorder for Watched<T> {
 
     fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
         self.tap.fault(fsu, unix_ms, kind, place)
+    }
+
+    fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool {
+        self.tap.message(fsu, unix_ms, happened)
     }
 
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
@@ -393,6 +398,10 @@ mod tests {
 
         fn record(&mut self, _: Traffic<'_>) -> bool {
             panic!("on purpose")
+        }
+
+        fn message(&mut self, _: u32, _: i64, _: &Happened) -> bool {
+            true
         }
     }
 

@@ -17,9 +17,7 @@ pub trait Recorder {
         true
     }
     /// What has become of a message: an FSU's number in the fleet, the moment. False: lost. The ledger is on or off by itself.
-    fn message(&mut self, _fsu: u32, _unix_ms: i64, _happened: &Happened) -> bool {
-        true
-    }
+    fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool;
     /// From now on FSU numbers are those of the next fleet, of `fsu_count`. `fates`: what became of the FSUs before, by their old numbers.
     fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
 }

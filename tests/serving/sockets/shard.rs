@@ -51,6 +51,10 @@ impl Recorder for Records {
         }
         true
     }
+
+    fn message(&mut self, _: u32, _: i64, _: &fsu_core::answer::talk::Happened) -> bool {
+        true
+    }
 }
 
 impl Drop for Records {

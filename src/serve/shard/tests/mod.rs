@@ -234,6 +234,10 @@ impl Recorder for Records {
         self.taken.lock().unwrap().push((ms - START_UNIX_MS, kind, dropped, text));
         true
     }
+
+    fn message(&mut self, _: u32, _: i64, _: &fsu_core::answer::talk::Happened) -> bool {
+        true
+    }
 }
 
 /// A driver in memory, on virtual time.

@@ -1,0 +1,198 @@
+//! Devices that speak first, over real sockets, with both drivers: what a centre gets, what it acknowledges, and what is told of it.
+
+use crate::harness::{Run, Tree, fsu};
+use crate::wire::{meter, reply, request, through};
+use serde_json::{Value, json};
+
+const ID: &str = "20250125";
+const METER: [u8; 2] = [1, 1];
+const DRIVERS: [&[&str]; 2] = [&["--driver", "poll"], &["--driver", "ring"]];
+
+/// The meter says hello to whoever comes, until 04 acknowledges it; then it says that it is ready. A read (01) is followed by a report.
+fn rules() -> Value {
+    json!({
+        "messages": {
+            "hello": {"frame": "05", "on": "connect", "data": {"address": "09", "tag": "000000${hex(count(hello, 1), 2)}$"},
+                "ack": {"frame": "04", "match": ["address"], "within_ms": 300, "retries": 50}},
+            "ready": {"frame": "03", "on": "ack:hello", "data": {"tag": "AAAA"}},
+            "report": {"frame": "03", "on": "after:01", "data": {"tag": "BBBB"}},
+        },
+        "01": {"data": {"level": 513}}, "02": {"timeout": true}, "03": {}, "05": {},
+    })
+}
+
+/// What a centre sees of one FSU.
+trait Centre {
+    fn send(&mut self, inner: &[u8]);
+    fn receive(&mut self) -> Vec<u8>;
+}
+
+struct Udp(crate::harness::Udp);
+struct Datagram(crate::harness::Udp);
+struct Tcp(crate::harness::Tcp);
+
+impl Centre for Udp {
+    fn send(&mut self, inner: &[u8]) {
+        self.0.send(&request(ID, METER, inner));
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        let datagram = self.0.receive();
+        let inner = through(&datagram);
+        assert_eq!(datagram, reply(ID, METER, &inner));
+        inner
+    }
+}
+
+impl Centre for Datagram {
+    fn send(&mut self, inner: &[u8]) {
+        self.0.send(inner);
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        self.0.receive()
+    }
+}
+
+impl Centre for Tcp {
+    fn send(&mut self, inner: &[u8]) {
+        self.0.send(inner);
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        // Start, address, command, size; data, sum, end.
+        let mut frame = self.0.next(4);
+        frame.extend(self.0.next(usize::from(frame[3]) + 2));
+        frame
+    }
+}
+
+/// The next frame that is not hello once more.
+fn next(centre: &mut impl Centre, hello: &[u8]) -> Vec<u8> {
+    loop {
+        let frame = centre.receive();
+        if frame != hello {
+            return frame;
+        }
+    }
+}
+
+fn talk(transport: &str, driver: &[&str], centre: impl Fn(&Run) -> Box<dyn Centre>, asks_first: bool) {
+    let tree = Tree::new(&[fsu("site", ID, transport, &json!({}))], &json!({}));
+    tree.write("meter/rules/default.json", &rules().to_string());
+    let (ledger, stats) = (tree.path("messages.jsonl"), tree.path("logs/devices"));
+    let args = [driver, &["--message-ledger", ledger.to_str().expect("a plain path")]].concat();
+    let run = Run::start(&tree, &args);
+    let mut centre = Boxed(centre(&run));
+    let hello = meter(9, 5, &[0, 0, 0, 1]);
+    let report = meter(0, 3, &[0xBB, 0xBB]);
+    let asked = meter(1, 1, &[0, 7]);
+    let answered = meter(1, 1, &[0, 7, 2, 1]);
+    if asks_first {
+        // Over datagrams a centre is one that has asked.
+        centre.send(&asked);
+        let mut frames: Vec<_> = (0..3).map(|_| centre.receive()).collect();
+        frames.sort();
+        let mut expected = vec![hello.clone(), report.clone(), answered.clone()];
+        expected.sort();
+        assert_eq!(frames, expected, "{transport}");
+    } else {
+        assert_eq!(centre.receive(), hello, "{transport}");
+    }
+    // Not acknowledged: the same again.
+    assert_eq!(centre.receive(), hello);
+    // Another address is no acknowledgement of it.
+    centre.send(&meter(8, 4, &[]));
+    assert_eq!(centre.receive(), hello);
+    centre.send(&meter(9, 4, &[]));
+    assert_eq!(next(&mut centre, &hello), meter(0, 3, &[0xAA, 0xAA]));
+    centre.send(&asked);
+    let mut both = [next(&mut centre, &hello), next(&mut centre, &hello)];
+    both.sort();
+    let mut expected = [answered, report];
+    expected.sort();
+    assert_eq!(both, expected, "{transport}");
+    let ended = run.stop();
+    let reports = if asks_first { 2 } else { 1 };
+    let counts = |pointers: &[&str]| pointers.iter().map(|pointer| ended.count(pointer)).collect::<Vec<_>>();
+    let totals = [
+        "answered",
+        "acknowledgements",
+        "acknowledgements_unexpected",
+        "messages_acknowledged",
+        "messages_given_up",
+        "messages_sent",
+    ];
+    assert_eq!(
+        counts(&totals.map(|name| format!("/totals/{name}")).each_ref().map(String::as_str)),
+        [reports, 1, 1, 1, 0, 2 + reports],
+        "{transport} {driver:?}"
+    );
+    assert!(ended.count("/totals/messages_retried") >= 2);
+    // The accounts are in the order of the file.
+    let of = |number: u64, name: &str| ended.count(&format!("/messages/{number}/{name}"));
+    assert_eq!(
+        [of(0, "sent"), of(0, "acknowledged"), of(0, "acknowledged_us/count"), of(1, "sent"), of(2, "sent")],
+        [1, 1, 1, 1, reports]
+    );
+    check_ledger(&std::fs::read_to_string(ledger).expect("a ledger"), reports as usize);
+    let log = std::fs::read_dir(stats).expect("device logs").next().expect("one").expect("an entry").path();
+    let log = std::fs::read_to_string(log).expect("UTF-8");
+    assert!(
+        log.contains("] [SEND] fsu[site:3230323530313235] 主动上报SC数据 ") && log.contains("  消息: hello\n"),
+        "{log}"
+    );
+    assert!(
+        log.contains("acknowledgement (确认了等待中的消息)") && log.contains("acknowledgement (没有等待它的消息)"),
+        "{log}"
+    );
+}
+
+struct Boxed(Box<dyn Centre>);
+
+impl Centre for Boxed {
+    fn send(&mut self, inner: &[u8]) {
+        self.0.send(inner);
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        self.0.receive()
+    }
+}
+
+/// A line for each thing that has become of a message; all of one message have its key.
+fn check_ledger(text: &str, reports: usize) {
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |name: &str| lines.iter().filter(|line| line["message"] == name).collect::<Vec<_>>();
+    let events = |name: &str| of(name).iter().map(|line| line["event"].as_str().expect("a word")).collect::<Vec<_>>();
+    let hello = events("hello");
+    assert_eq!((hello[0], hello[1], hello[hello.len() - 1]), ("sent", "retried", "acknowledged"), "{text}");
+    assert_eq!((events("ready"), events("report")), (vec!["sent"], vec!["sent"; reports]), "{text}");
+    assert!(
+        of("hello")
+            .iter()
+            .all(|line| line["key"] == of("hello")[0]["key"] && line["number"] == 1 && line["fsu"] == "site")
+    );
+    assert!(of("hello")[hello.len() - 1]["after_ms"].as_f64().expect("a time") >= 300.0);
+}
+
+#[test]
+fn over_the_b_interface() {
+    for driver in DRIVERS {
+        talk("udp", driver, |run| Box::new(Udp(run.udp("site"))), true);
+    }
+}
+
+#[test]
+fn over_bare_datagrams() {
+    for driver in DRIVERS {
+        talk("datagram", driver, |run| Box::new(Datagram(run.udp("site"))), true);
+    }
+}
+
+#[test]
+fn over_an_accepted_connection() {
+    for driver in DRIVERS {
+        talk("tcp", driver, |run| Box::new(Tcp(run.tcp("site"))), false);
+    }
+}
