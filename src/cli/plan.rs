@@ -1,6 +1,7 @@
 //! `plan`: what serving an FSU rests on: offsets, spans, keys, rules. `--list`: what there is.
 
 mod list;
+mod messages;
 mod model;
 #[cfg(test)]
 mod tests;

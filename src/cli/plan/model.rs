@@ -2,6 +2,7 @@
 //!
 //! `at` counts bytes of the raw frame (before ascii_hex), from its end where it is negative.
 
+use super::messages::{MessagePlan, messages};
 use crate::columns::hex;
 use crate::describe::{self, Names};
 use fsu_plan::compile::command::key_digits;
@@ -95,6 +96,9 @@ pub(super) struct DevicePlan {
     pub(super) errors: Vec<ErrorPlan>,
     pub(super) keys: Vec<KeysPlan>,
     pub(super) commands: Vec<CommandPlan>,
+    /// What it says unasked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) messages: Vec<MessagePlan>,
     pub(super) cycles: u32,
     pub(super) registers: Vec<RegisterPlan>,
     /// Memory areas, keyed registers and counters.
@@ -195,6 +199,9 @@ pub(super) struct CommandPlan {
     /// From 1, in file order.
     pub(super) number: usize,
     pub(super) key: String,
+    /// No request is it: only the device sends it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) up: bool,
     /// Data-frame bytes of the request.
     pub(super) request_size: String,
     /// What selects it among others of its key.
@@ -281,7 +288,7 @@ impl FsuPlan {
                 write_deadline_ms: limits.write_deadline_ms,
                 write_buffer_bytes_max: limits.write_buffer_bytes_max,
             },
-            devices: fsu.devices.iter().map(|device| DevicePlan::new(device)).collect(),
+            devices: fsu.devices.iter().map(|device| DevicePlan::new(fsu, device)).collect(),
         }
     }
 }
@@ -323,6 +330,8 @@ impl FsuPlan {
                 keys.table.retain(|(_, numbers)| !numbers.is_empty());
             }
             device.keys.retain(|keys| !keys.table.is_empty());
+            let is_of = |message: &MessagePlan| message.is_of(&device.layout, &digits);
+            device.messages.retain(is_of);
             device.errors.clear();
         }
         self.devices.retain(|device| !device.commands.is_empty());
@@ -343,7 +352,7 @@ impl DeviceName {
 }
 
 impl DevicePlan {
-    fn new(device: &Device) -> Self {
+    fn new(fsu: &Fsu, device: &Device) -> Self {
         let template = &*device.template;
         let commands = template.commands.iter().enumerate();
         let several = template.checksums().nth(1).is_some();
@@ -377,6 +386,7 @@ impl DevicePlan {
             errors: errors(device),
             keys: template.keys.iter().map(|shape| keys(template, shape)).collect(),
             commands: commands.map(|(number, command)| CommandPlan::new(device, number, command)).collect(),
+            messages: messages(fsu, device),
             cycles: device.cycles,
             registers: device
                 .registers
@@ -395,6 +405,7 @@ impl CommandPlan {
         Self {
             number: number + 1,
             key: command.key_text.to_string(),
+            up: command.up,
             request_size: request_size(&device.template, command),
             constants: constants(&command.constants),
             lengths: constants(&command.lengths),
@@ -527,7 +538,7 @@ fn rule_plan(names: Names<'_>, rule: &Rule) -> RulePlan {
     }
 }
 
-fn reply_plan(names: Names<'_>, reply: &Reply) -> ReplyPlan {
+pub(super) fn reply_plan(names: Names<'_>, reply: &Reply) -> ReplyPlan {
     let refusal = reply.refusal.as_ref().map(|refusal| {
         let ok: Vec<String> = refusal.ok.iter().map(|ok| hex(ok)).collect();
         let span = refusal.at..refusal.at + refusal.len;

@@ -181,3 +181,114 @@ fn every_embedded_fsu_has_one() {
         }
     }
 }
+
+/// The files of a device that speaks first.
+fn speaking() -> serde_json::Value {
+    let mut files = fsu_plan::compile::fixtures::files();
+    let protocol = &mut files["t.json"]["protocol"];
+    let byte = |name: &str| serde_json::json!({"name": name, "type": "uint", "length": 1});
+    for entry in [
+        serde_json::json!({"data_frame_type": "10", "direction": "up", "resp_data_list": [byte("serial"), byte("kind")]}),
+        serde_json::json!({"data_frame_type": "90", "req_data_list": [byte("re"), byte("result")]}),
+    ] {
+        protocol["data_frame"].as_array_mut().unwrap().push(entry);
+    }
+    files["default.json"]["messages"] = serde_json::json!({
+        "login": {"frame": "10", "on": ["start", "connect"], "data": {"serial": "${seq()}$"}, "enters": ["online", "fresh"],
+            "ack": {"frame": "90", "match": {"re": "serial"}, "when": "result == 0", "within_ms": 100, "retries": 2,
+                "backoff": 1.5, "else": "leave:online", "data": {"re": "#{serial}#", "result": 0}}},
+        "report": {"frame": "10", "every_ms": 30_000, "jitter": 0.5, "while": "online", "leaves": "fresh", "to": "latest",
+            "cycle": [{"kind": 1}, {"kind": 2}], "at_s": [1.5, 20], "cron": "0 12 * * *", "set": {"n": "5"}},
+        "alarm": {"raw": "FF", "on": ["trigger", "ack:login", "after:01"], "when": "arg(kind) == 2 && reg(n) > 1",
+            "every_ms": 5, "aligned": true, "delay": {"fixed": 3}, "ack": {"frame": "90", "else": "reconnect"}},
+    });
+    files
+}
+
+#[test]
+fn messages_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = speaking();
+    for (name, content) in files.as_object().unwrap() {
+        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+    }
+    let text = print(dir.path().to_str(), "a", false);
+    let shown =
+        text.lines().skip_while(|line| !line.starts_with("  message")).take_while(|line| !line.starts_with("  key"));
+    let shown: Vec<&str> = shown.map(|line| line.split(", /").next().unwrap().trim_end()).collect();
+    let expected = "  message login
+    sent at the start
+    sent when a centre connects
+    the frame 10
+    7 bytes, 2 of data, before patches and checksum:
+        0  7E011000 00000D
+      reply[3..4] (serial) = ${seq()}$ as binary, high byte first
+    acknowledged by 90 within 100 ms
+      re equals serial of the message
+      when result == 0
+      else sent again, 2 times, each wait 1.5 times the one before
+      else leaves the state online
+      a centre writes re = #{serial}#
+      a centre writes result = 0
+    then enters online, fresh
+
+  message report
+    sent every 30000 ms, spread evenly over the fleet, each up to 15000 ms late
+    sent 1.5, 20 s after the start of the run
+    sent by the calendar: 0 12 * * *
+    only in the state online
+    to the centre heard last, the newest connection
+    set n := 5
+    turn 1 of 2
+    the frame 10
+    7 bytes, 2 of data, before patches and checksum:
+        0  7E011000 01000D
+    turn 2 of 2
+    the frame 10
+    7 bytes, 2 of data, before patches and checksum:
+        0  7E011000 02000D
+    then leaves fresh
+
+  message alarm
+    sent when it is triggered
+    sent once the message login is acknowledged
+    sent once 01 was answered
+    sent every 5 ms, all FSUs at the same moment
+    when arg(kind) == 2 && reg(n) > 1
+    arguments: kind
+    after 3 ms
+    1 byte, 0 of data, before patches and checksum:
+        0  FF
+    acknowledged by 90 within 5000 ms
+      else the connection is closed
+";
+    assert_eq!(shown.join("\n"), expected, "{text}");
+    assert!(text.contains("\n  only the device sends it\n"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&print(dir.path().to_str(), "a", true)).unwrap();
+    let login = &json["devices"][0]["messages"][0];
+    assert_eq!(login["ack"]["match"], serde_json::json!([["re", "serial"]]));
+    assert_eq!(
+        (&login["frames"][0]["command"], &login["enters"]),
+        (&"10".into(), &serde_json::json!(["online", "fresh"]))
+    );
+    assert_eq!(json["devices"][0]["commands"][1]["up"], true);
+}
+
+#[test]
+fn messages_of_one_command() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in speaking().as_object().unwrap() {
+        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+    }
+    let which = Which { config: Some(dir.path().into()), gallery: false };
+    let fleet = load(&which.origin(), Texts::ENGLISH).unwrap();
+    let check = |key: &str, expected: &[&str]| {
+        let mut plan = FsuPlan::new(&fleet.fsus[0]);
+        plan.only(key).unwrap();
+        let names: Vec<&str> = plan.devices[0].messages.iter().map(|message| &*message.name).collect();
+        assert_eq!(names, expected, "{key}");
+    };
+    check("10", &["login", "report"]);
+    check("90", &["login", "alarm"]);
+    check("01", &[]);
+}

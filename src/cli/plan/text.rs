@@ -75,6 +75,7 @@ fn write_device(number: usize, device: &DevicePlan, out: &mut TextOut<'_>) -> io
         writeln!(out, "\n  {} is answered with", error.reason)?;
         write_reply(&error.reply, out)?;
     }
+    super::messages::write(&device.messages, out)?;
     device.keys.iter().try_for_each(|keys| write_keys(keys, out))?;
     device.commands.iter().try_for_each(|command| write_command(command, out))
 }
@@ -131,6 +132,11 @@ fn write_command(command: &CommandPlan, out: &mut TextOut<'_>) -> io::Result<()>
     if let Some(counts) = &command.counts {
         writeln!(out, "    data_frame_length counts {counts}")?;
     }
+    if command.up {
+        writeln!(out, "\n  only the device sends it")?;
+        write_fields(&format!("its frame, data frame of {}", count(command.reply_len, "byte")), &command.reply, out)?;
+        return write_walk(command.reply_walk.as_deref(), out);
+    }
     match &command.request {
         Some(fields) => write_fields(&format!("request, data frame of {}", command.request_size), fields, out)?,
         None => writeln!(out, "\n  request, {}", command.request_size)?,
@@ -180,7 +186,7 @@ fn write_rule(rule: &RulePlan, out: &mut TextOut<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn write_reply(reply: &ReplyPlan, out: &mut TextOut<'_>) -> io::Result<()> {
+pub(super) fn write_reply(reply: &ReplyPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     let frame = hex::decode(&reply.frame).unwrap_or_default();
     writeln!(out, "    {}, {} of data, before patches and checksum:", count(frame.len(), "byte"), reply.data_len)?;
     out.verbatim(&dump(&frame, 4))?;
