@@ -79,7 +79,7 @@ pub struct RawMessage {
     pub on: Option<At<OneOrMany<At<String>>>>,
     /// Milliseconds from one to the next.
     pub every_ms: Option<At<u64>>,
-    /// How far each of them may be from its time, as a part of `every_ms`: 0 (default) to 1.
+    /// How much later than its time each of them may leave, as a part of `every_ms`: 0 (default) to 1.
     pub jitter: Option<At<f64>>,
     /// true: all FSUs send at the same moment. Default false: their first ones are spread evenly over `every_ms`.
     pub aligned: Option<At<bool>>,

@@ -99,7 +99,7 @@ pub enum On {
 pub struct Repeat {
     /// Milliseconds from one to the next; at least 1.
     pub every_ms: u64,
-    /// How far each may be from its time, as a part of `every_ms`: 0 to 1.
+    /// How much later than its time each may leave, as a part of `every_ms`: 0 to 1.
     pub jitter: f64,
     /// All FSUs send at the same moments; else their first ones are spread evenly over `every_ms`.
     pub is_aligned: bool,

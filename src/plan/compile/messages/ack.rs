@@ -15,8 +15,9 @@ use crate::config::messages::{RawAck, RawMessage};
 use crate::config::raw::RawRule;
 use crate::model::calc::Asked;
 use crate::model::conversation::{Ack, AckValue, BACKOFF_MAX, Match, Otherwise, RETRIES_MAX, WAIT_MS_MAX};
-use crate::model::field::{Kind, Slot};
+use crate::model::field::{Kind, Notation, Slot};
 use crate::model::rule::{FrameOf, Rule};
+use crate::words::count;
 
 /// `within_ms` where it is not given.
 const WITHIN_MS: u64 = 5_000;
@@ -166,7 +167,7 @@ fn matches(
         let found = Match { sent: sent_field?, acked: acked_field? };
         if let Err((one, other)) = comparable(&found.sent, &found.acked) {
             let text = format!(
-                "`{}` of the message has {one}, `{}` of the acknowledgement {other}: equal bytes would be no equal values (fields of one size and byte order)",
+                "`{}` of the message is {one}, `{}` of the acknowledgement {other}: they are never equal (fields of one type, or two whole numbers)",
                 of.value, acked.value
             );
             diags.error(of.pos, text);
@@ -221,7 +222,7 @@ impl Sent<'_> {
     }
 }
 
-/// Whether equal bytes are equal values, and the other way round; else the types.
+/// Whether equal values are written alike: values are compared in their notation. Else the types.
 fn comparable(one: &Asked, other: &Asked) -> Result<(), (String, String)> {
     let of = |asked: &Asked| -> (Slot, bool) {
         match asked {
@@ -230,13 +231,18 @@ fn comparable(one: &Asked, other: &Asked) -> Result<(), (String, String)> {
         }
     };
     let ((one, varies), (other, as_long)) = (of(one), of(other));
-    let is_order = |slot: &Slot| slot.little && !matches!(slot.kind.base(), Kind::Str | Kind::Coded(_)) && slot.len > 1;
-    let same_size = varies || as_long || one.len == other.len;
-    if same_size && is_order(&one) == is_order(&other) {
-        return Ok(());
-    }
-    let told = |slot: &Slot| format!("{} bytes{}", slot.len, if is_order(slot) { ", the low one first" } else { "" });
-    Err((told(&one), told(&other)))
+    let any_size = varies || as_long || one.len == other.len;
+    let shown = |slot: &Slot| if let Kind::Shown(shown) = &slot.kind { Some(shown.clone()) } else { None };
+    let is_alike = one.kind.notation() == other.kind.notation() && shown(&one) == shown(&other);
+    let is_right = match one.kind.notation() {
+        // Numbers of any size.
+        Notation::Whole | Notation::Text | Notation::Time => is_alike,
+        Notation::Digits | Notation::Bits | Notation::Float => {
+            is_alike && any_size && one.kind.base().is_like(other.kind.base())
+        }
+    };
+    let told = |slot: &Slot| format!("{} of {}", slot, count(slot.len, "byte"));
+    if is_right { Ok(()) } else { Err((told(&one), told(&other))) }
 }
 
 /// `data`: what a centre writes into the acknowledgement.

@@ -8,7 +8,7 @@ use super::super::scope::CommandScope;
 use super::super::sequence;
 use super::super::{field, template::TemplateDraft};
 use crate::config::at::{At, Pos};
-use crate::config::diag::Diags;
+use crate::config::diag::{Diag, Diags, Place};
 use crate::config::messages::RawMessage;
 use crate::config::raw::RawReply;
 use crate::model::reply::{Payload, Reply};
@@ -103,6 +103,22 @@ impl One<'_> {
         Some((frame, Arc::new(reply)))
     }
 
+    /// What is wrong with a value of the template is wrong with this message.
+    fn at_home(&self, diags: &Diags, diag: Diag) -> Diag {
+        let home = self.name.map_or(self.pos, |name| name.pos);
+        match diag.place {
+            Place::Node(pos) if pos.file != home.file => {
+                let text = format!(
+                    "{}; it is the own value of a field, which `data` may set ({})",
+                    diag.text,
+                    diags.place(pos)
+                );
+                Diag { place: Place::Node(home), text, ..diag }
+            }
+            _ => diag,
+        }
+    }
+
     fn build(
         &self,
         diags: &mut Diags,
@@ -133,7 +149,11 @@ impl One<'_> {
             bases: &draft.bases,
             pos: self.pos,
         };
+        let mark = diags.mark();
         let reply = reply::build(diags, &sources);
+        for diag in diags.take_since(mark) {
+            diags.add(self.at_home(diags, diag));
+        }
         let has_data = reply.data_len > 0 || matches!(reply.payload, Payload::Walked(_));
         if draft.plan.transfer.is_some() && has_data {
             let pos = self.name.map_or(self.pos, |name| name.pos);

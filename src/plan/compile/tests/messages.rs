@@ -222,6 +222,15 @@ fn frames_that_are_none() {
     key("data", json!({"sped": 1}), &["/sped: error: the frame 0200 has no field `sped` (did you mean `speed`?)"]);
     let text = "`#{serial}#` needs a request, and a message answers none (`reg`, `param`, `arg` have values for it)";
     key("data", json!({"speed": "#{serial}#"}), &[&format!("/speed: error: {text}")]);
+    let mut files = with(json!({"m": {"frame": "9000", "on": "start"}}));
+    files["t.json"]["protocol"]["data_frame"][4]["resp_data_list"][0]["value"] = json!("#{x}#");
+    let place = "t.json:1:1252: /protocol/data_frame/4/resp_data_list/0/value";
+    let own = text.replace("serial", "x");
+    let own =
+        format!("/messages/m/frame: error: {own}; it is the own value of a field, which `data` may set ({place})");
+    check_all(&files, &[&own], "own value");
+    files["default.json"]["messages"]["m"]["data"] = json!({"x": 1});
+    check_all(&files, &[], "own value, set");
     key("burst", json!(2), &[": error: `burst` without `cycle` (it sends the next entries of a cycle)"]);
     key("when", json!("#{serial}# > 1"), &[&format!(": error: column 1: {text}")]);
 }
@@ -313,8 +322,10 @@ fn acknowledgements_that_are_none() {
         &["/off: error: no field `off` in the request of 8100 (did you mean `of`?)"],
     );
     let sizes =
-        "`kind` of the message has 1 bytes, `of` of the acknowledgement 2 bytes: equal bytes would be no equal values";
-    ack("match", json!({"of": "kind"}), &[&format!("/of: error: {sizes} (fields of one size and byte order)")]);
+        "`kind` of the message is hex of 1 byte, `of` of the acknowledgement uint of 2 bytes: they are never equal";
+    ack("match", json!({"of": "kind"}), &[&format!("/of: error: {sizes} (fields of one type, or two whole numbers)")]);
+    // Whole numbers are compared as numbers.
+    ack("match", json!({"result": "serial"}), &[]);
     ack("data", json!({"result": 300}), &["/result: error: `300` is out of range (0 to 255 in 1 byte)"]);
     ack(
         "data",
@@ -440,4 +451,84 @@ fn limit_word_bytes_max() {
     check_all(&named(&long[1..]), &[], "64");
     let told = format!("/messages/{long}: error: `{long}` is no name of a message (a word of 1 to 64 bytes)");
     check_all(&named(&long), &[&told], "65");
+}
+
+/// A message of an earlier file replaces that of a later one, whole.
+#[test]
+fn files_are_asked_as_for_commands() {
+    let named = |names: &[(&str, &str)]| -> Value {
+        names
+            .iter()
+            .map(|(name, raw)| ((*name).to_owned(), json!({"raw": raw, "on": "start"})))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let mut files = with(named(&[("a", "01"), ("b", "02"), ("c", "03")]));
+    files["t.json"]["rule_file_list"] = json!(["default.json", "0101.json", "3031.json"]);
+    // A file of messages alone.
+    files["0101.json"] = json!({"messages": named(&[("b", "12"), ("c", "13")])});
+    files["3031.json"] = json!({"messages": named(&[("c", "23"), ("d", "24")])});
+    let fleet = fleet(&files);
+    let all = fleet.fsus[0].devices[0].conversation.as_ref().unwrap();
+    let found: Vec<_> =
+        all.messages.iter().map(|one| (&*one.name, hex::encode(one.rule.replies[0].frame.to_vec()))).collect();
+    let expected = [("c", "23"), ("d", "24"), ("b", "12"), ("a", "01")];
+    assert_eq!(found, expected.map(|(name, raw)| (name, raw.to_owned())));
+}
+
+/// `layout/KEY`: the frame of another layout, acknowledged by one of that layout first.
+#[test]
+fn frames_of_other_layouts() {
+    let byte = |name: &str, value: &str| json!({"name": name, "length": 1, "value": value});
+    let mut files = with(json!({
+        "m": {"frame": "S/A1", "on": "trigger", "data": {"n": 5}, "ack": {"frame": "A2", "match": ["n"]}},
+        "other": {"frame": "S/A1", "on": "trigger", "ack": {"frame": "8100"}},
+    }));
+    files["t.json"]["frames"] = json!({"S": {
+        "data_frame_type_flag": "type",
+        "pdu_left": [byte("mark", "55"), json!({"name": "type", "length": 1}), json!({"name": "digits", "type": "dec", "length": 2})],
+        "pdu_tailer": [byte("tail", "66")],
+        "data_frame": [
+            {"data_frame_type": "A1", "direction": "up", "resp_data_list": [{"name": "n", "type": "uint", "length": 1}]},
+            {"data_frame_type": "A2", "req_data_list": [{"name": "n", "type": "uint", "length": 1}]}],
+    }});
+    let fleet = fleet(&files);
+    let all = fleet.fsus[0].devices[0].conversation.as_ref().unwrap();
+    // Digits without a value are zeros.
+    assert_eq!(hex::encode_upper(all.messages[0].rule.replies[0].frame.to_vec()), "55A130300566");
+    assert_eq!(*all.messages[0].rule.frames, [FrameOf { layout: 1, command: Some(0) }]);
+    let acks: Vec<_> = all.messages.iter().map(|one| one.ack.as_ref().unwrap().frame).collect();
+    assert_eq!(acks, [FrameOf { layout: 1, command: Some(1) }, FrameOf { layout: 0, command: Some(2) }]);
+    // The device of the other layout has no conversation of its own.
+    assert_eq!(fleet.fsus[0].devices.iter().map(|one| one.conversation.is_some()).collect::<Vec<_>>(), [true, false]);
+    let heeded: Vec<_> = all.heeded.iter().map(|one| (one.frame.layout, one.frame.command)).collect();
+    assert_eq!(heeded, [(0, Some(2)), (1, Some(1))]);
+}
+
+/// What a conversation waits for has no profile; everything else has the one that it had.
+#[test]
+fn commands_that_are_waited_for_have_no_profile() {
+    let keys = |messages: Value| {
+        let fleet = fleet(&with(messages));
+        let profiles = fleet.fsus[0].devices[0].profiles.get().unwrap();
+        let groups = profiles.list.iter().flat_map(|profile| &profile.keys.groups);
+        groups.flat_map(|group| group.rows.iter().map(|row| row.command)).collect::<std::collections::BTreeSet<_>>()
+    };
+    let plain = json!({"raw": "00", "on": "start"});
+    assert_eq!(keys(json!({"m": plain})), [4].into());
+    assert_eq!(keys(json!({"m": {"raw": "00", "on": "after:9000"}})), [].into());
+    assert_eq!(keys(json!({"m": {"raw": "00", "on": "start", "ack": {"frame": "9000"}}})), [].into());
+    assert_eq!(keys(json!({"m": {"raw": "00", "on": "start", "ack": {"frame": "8100"}}})), [4].into());
+}
+
+/// Without messages a device has no conversation, and no account is there.
+#[test]
+fn a_fleet_without_messages() {
+    let check = |rules: Value| {
+        let fleet = fleet(&json!({"default.json": rules}));
+        assert!(fleet.accounts.is_empty() && fleet.fsus[0].devices[0].conversation.is_none());
+    };
+    check(json!({"01": {}}));
+    check(json!({"01": {}, "messages": {}}));
+    check(json!({"01": {}, "messages": null}));
 }
