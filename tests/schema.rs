@@ -33,6 +33,7 @@ fn schemas_of_the_load_generator_are_current() {
     let all = [
         ("flood-report", fsu_flood::schema::report()),
         ("flood-centre", fsu_flood::schema::centre()),
+        ("flood-reconcile", fsu_flood::schema::reconcile()),
         ("flood-values", fsu_flood::schema::values()),
     ];
     for (name, expected) in all {

@@ -16,7 +16,7 @@ use fsu_flood::screen::Screen;
 use fsu_flood::targets::{Choice, ports};
 use fsu_flood::text::{Lines, text};
 use fsu_flood::values::{FloodValues, VALUES_BYTES_MAX};
-use fsu_flood::{broadcast, centre, run};
+use fsu_flood::{broadcast, run};
 use fsu_plan::config::diag::Diags;
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
@@ -29,10 +29,11 @@ use serde::Serialize;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// `--seconds` of a load, where it is not given.
+pub(super) const SECONDS: f64 = 10.0;
 /// Maximum of any time argument: a day is long, a month is a mistake.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 /// Maximum rate, above what any machine sends.
@@ -44,20 +45,20 @@ const REPORT_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of the mock's counters.
 const STATS_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of printed ports.
-const PORTS_BYTES_MAX: u64 = 64 << 20;
+pub(super) const PORTS_BYTES_MAX: u64 = 64 << 20;
 
 /// Where reports go, tested before the run.
-struct Reports {
-    json: Option<OutFile>,
-    html: Option<OutFile>,
+pub(super) struct Reports {
+    pub(super) json: Option<OutFile>,
+    pub(super) html: Option<OutFile>,
     /// Where the text goes.
-    words: Words,
-    say: Texts,
+    pub(super) words: Words,
+    pub(super) say: Texts,
 }
 
 impl Reports {
     /// Prints the text.
-    fn tell(&self, text: &str) -> Result<(), CliError> {
+    pub(super) fn tell(&self, text: &str) -> Result<(), CliError> {
         if self.words == Words::Stdout {
             return super::print(text.as_bytes()).map(drop);
         }
@@ -85,15 +86,19 @@ impl Reports {
 pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     screen_is_built(args.screen, HAS_SCREEN)?;
     let reports = Reports::claim(args, say)?;
+    if let [mock, centre] = &*args.reconcile {
+        return super::listen::reconcile((mock, centre), &reports);
+    }
     if let Some(path) = &args.from {
         return finish(args, &reports, earlier(path)?);
     }
     let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
     let mut stop = || matches!(asked.try_recv(), Ok(Signal::Stop(_)));
-    let send_for = seconds("--seconds", args.seconds)?;
-    if let Some(address) = args.centre {
-        return centre(args, address, send_for, &reports, &mut stop);
+    let send_for = seconds("--seconds", args.seconds.unwrap_or(SECONDS))?;
+    if args.centre.is_some() || !args.listen.is_empty() {
+        return super::listen::centre(args, &reports, &mut stop);
     }
+    super::listen::needs_centre(args)?;
     let options = Asked { args, say }.options(send_for, &fleet::load(&args.which.origin(), say)?)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut show = show(args, say)?;
@@ -141,31 +146,6 @@ fn screen(_say: Texts) -> io::Result<Box<dyn Show>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Listens as a centre does, and reports.
-fn centre(
-    args: &FloodArgs,
-    address: SocketAddr,
-    time: Duration,
-    reports: &Reports,
-    stop: &mut dyn FnMut() -> bool,
-) -> Result<Exit, CliError> {
-    let fleet = args.which.is_given().then(|| fleet::load(&args.which.origin(), reports.say)).transpose()?;
-    if fleet.is_none() && !args.fsu.is_empty() {
-        return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));
-    }
-    let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu)).unwrap_or_default();
-    if fleet.is_some() && expected.is_empty() {
-        return Err(usage("--centre: no FSU of the configuration sends heartbeats, or none has such a name"));
-    }
-    let config = args.which.is_given().then(|| args.which.to_string());
-    let called = centre::Called { command_line: std::env::args().collect(), config };
-    let report = centre::listen(address, time, (&expected, called), args.quiet, stop)
-        .map_err(|error| CliError::new(Exit::Bind, format!("--centre {address}: {error}")))?;
-    let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
-    json.and(reports.tell(&reports.say.lines(&report.text())))?;
-    Ok(if report.passed { Exit::Ok } else { Exit::Configuration })
-}
-
 /// Writes and prints a report; its verdict is the exit code. An error in one output does not stop the others.
 fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Result<Exit, CliError> {
     let read = args.mock_stats.as_deref().map(mock_stats).transpose();
@@ -201,26 +181,26 @@ fn mock_stats(path: &Path) -> Result<serde_json::Value, CliError> {
         .map_err(|error| usage(format!("{} holds no statistics of run: {error}", path.display())))
 }
 
-fn json(report: &impl Serialize) -> Result<String, CliError> {
+pub(super) fn json(report: &impl Serialize) -> Result<String, CliError> {
     let json = serde_json::to_string_pretty(report).map_err(|error| usage(format!("--json: {error}")))?;
     Ok(format!("{json}\n"))
 }
 
-fn written(file: &OutFile, text: &str) -> Result<(), CliError> {
+pub(super) fn written(file: &OutFile, text: &str) -> Result<(), CliError> {
     let written = file.write(|out| out.write_all(text.as_bytes()));
     written.map_err(|error| usage(format!("{} cannot be written: {error}", file.path().display())))
 }
 
-fn usage(text: impl Into<String>) -> CliError {
+pub(super) fn usage(text: impl Into<String>) -> CliError {
     CliError::new(Exit::Usage, text)
 }
 
 /// An error's own words.
-fn told(error: &impl ToString) -> CliError {
+pub(super) fn told(error: &impl ToString) -> CliError {
     usage(error.to_string())
 }
 
-fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
+pub(super) fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
     if (0.0..=SECONDS_MAX).contains(&value) {
         Ok(Duration::from_secs_f64(value))
     } else {
@@ -229,7 +209,7 @@ fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
 }
 
 /// A whole file, `-` being standard input.
-fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
+pub(super) fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
     let input: io::Result<(Box<dyn Read>, u64)> = if path == Path::new("-") {
         Ok((Box::new(io::stdin().lock()), 0))
     } else {
@@ -273,7 +253,7 @@ impl Asked<'_> {
         let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
         let mut profiles = Profiles::default();
         let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
-        let (threads, cpus) = self.threads()?;
+        let (threads, cpus) = threads(self.args)?;
         let pace = self.pace()?;
         self.check_ranges()?;
         let options = Options {
@@ -336,17 +316,6 @@ impl Asked<'_> {
         }
     }
 
-    /// Threads, and the processors that they are pinned to.
-    fn threads(&self) -> Result<(usize, Vec<usize>), CliError> {
-        let listed = self.args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
-        let cpus = listed.map_err(|error| told(&error))?.unwrap_or_default();
-        let threads = self.args.threads.map_or(cpus.len().max(1), usize::from);
-        if threads > THREADS_MAX {
-            return Err(usage(format!("--threads {threads}: at most {THREADS_MAX}")));
-        }
-        Ok((threads, cpus))
-    }
-
     fn pace(&self) -> Result<Pace, CliError> {
         let args = self.args;
         match args.rate {
@@ -374,6 +343,17 @@ impl Asked<'_> {
         }
         Ok(())
     }
+}
+
+/// Threads, and the processors that they are pinned to.
+pub(super) fn threads(args: &FloodArgs) -> Result<(usize, Vec<usize>), CliError> {
+    let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
+    let cpus = listed.map_err(|error| told(&error))?.unwrap_or_default();
+    let threads = args.threads.map_or(cpus.len().max(1), usize::from);
+    if threads > THREADS_MAX {
+        return Err(usage(format!("--threads {threads}: at most {THREADS_MAX}")));
+    }
+    Ok((threads, cpus))
 }
 
 #[cfg(test)]

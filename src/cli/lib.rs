@@ -20,6 +20,7 @@ pub mod exit;
 pub mod explain;
 pub mod fleet;
 pub mod flood;
+mod listen;
 #[cfg(test)]
 mod golden;
 pub mod help;
@@ -110,6 +111,7 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
                 SchemaKind::Config(kind) => schema::text(kind),
                 SchemaKind::FloodReport => fsu_flood::schema::report(),
                 SchemaKind::FloodCentre => fsu_flood::schema::centre(),
+                SchemaKind::FloodReconcile => fsu_flood::schema::reconcile(),
                 SchemaKind::FloodValues => fsu_flood::schema::values(),
             }
             .as_bytes(),

@@ -1,27 +1,20 @@
-//! Takes the place of a supervision centre: only listens, and counts the heartbeats of each FSU.
+//! What a centre heard ([`crate::listen`]): heartbeats of each FSU, and messages.
 
-use crate::clock::wait_for;
+use crate::listen::report::MessagesReport;
 use crate::numbers::{counted, thousands};
 use crate::workload::targets::fits;
-use fsu_net::sys::{BATCH, Receiver};
 use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};
+use fsu_plan::texts::Texts;
 use fsu_plan::wire::envelope::{Comm, Frames, Up};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
 
 /// FSUs that are counted separately; 48 bytes each.
 const FSUS_MAX: usize = 100_000;
 /// FSUs that are listed at the end.
 const LISTED_MAX: usize = 20;
-/// Asked for the socket.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// What a centre has received.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,6 +30,28 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// Counts a heartbeat of the FSU with that id.
+    pub fn heartbeat(&mut self, src: &[u8; FsuId::BYTES]) {
+        self.heartbeats += 1;
+        let len = src.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let id = FsuId { bytes: *src, len: len as u8 };
+        if self.by_fsu.len() < FSUS_MAX || self.by_fsu.contains_key(&id) {
+            *self.by_fsu.entry(id).or_default() += 1;
+        }
+    }
+
+    /// Adds what another thread heard.
+    pub fn add(&mut self, other: &Self) {
+        self.heartbeats += other.heartbeats;
+        self.replies += other.replies;
+        self.bad += other.bad;
+        for (id, count) in &other.by_fsu {
+            if self.by_fsu.len() < FSUS_MAX || self.by_fsu.contains_key(id) {
+                *self.by_fsu.entry(*id).or_default() += count;
+            }
+        }
+    }
+
     /// Counts what a datagram holds.
     pub fn datagram(&mut self, bytes: &[u8], plain: &mut Vec<u8>) {
         for item in Frames::new(bytes) {
@@ -45,14 +60,7 @@ impl Heard {
                 Ok((*up.src, matches!(up.comm, Comm::Heartbeat)))
             });
             match up {
-                Ok((src, true)) => {
-                    self.heartbeats += 1;
-                    let len = src.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-                    let id = FsuId { bytes: src, len: len as u8 };
-                    if self.by_fsu.len() < FSUS_MAX || self.by_fsu.contains_key(&id) {
-                        *self.by_fsu.entry(id).or_default() += 1;
-                    }
-                }
+                Ok((src, true)) => self.heartbeat(&src),
                 Ok((_, false)) => self.replies += 1,
                 Err(_) => self.bad += 1,
             }
@@ -107,6 +115,9 @@ pub struct CentreReport {
     pub not_heard: Vec<String>,
     /// FSUs of the configuration that were not heard, and whose interval is longer than the time.
     pub not_due: Vec<String>,
+    /// What devices said, where the configuration has messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<MessagesReport>,
     /// Did everything pass.
     pub passed: bool,
     /// Why not.
@@ -139,8 +150,13 @@ const VERSION: u32 = 1;
 const LATE: f64 = 1.05;
 
 impl CentreReport {
-    /// What was heard in that many seconds, beside what should have been.
-    pub fn new(heard: &Heard, seconds: f64, expected: &[ExpectedFsu], called: Called) -> Self {
+    /// What was heard in that many seconds, beside what should have been. `messages`: what devices said, where they may.
+    pub fn new(
+        (heard, messages): (&Heard, Option<MessagesReport>),
+        seconds: f64,
+        expected: &[ExpectedFsu],
+        called: Called,
+    ) -> Self {
         let mut all: Vec<(&FsuId, u64)> = heard.by_fsu.iter().map(|(id, count)| (id, *count)).collect();
         all.sort_unstable_by_key(|(id, _)| id.bytes);
         let name = |id: &FsuId| expected.iter().find(|fsu| fsu.id.bytes == id.bytes).map(|fsu| fsu.name.to_string());
@@ -154,7 +170,10 @@ impl CentreReport {
         };
         let (not_heard, not_due) = (mute(due), mute(rest));
         let mut failures = Vec::new();
-        if heard.heartbeats == 0 {
+        let is_silent = messages.as_ref().is_some_and(|messages| messages.received() == 0);
+        if messages.is_some() && expected.is_empty() {
+            failures.extend((is_silent && heard.heartbeats == 0).then(|| "nothing was heard".to_owned()));
+        } else if heard.heartbeats == 0 {
             failures.push("no heartbeat was heard".to_owned());
         } else if called.config.is_some() && !expected.iter().any(|fsu| is_heard(&fsu)) {
             failures.push("no heartbeat of an FSU of the configuration was heard".to_owned());
@@ -163,6 +182,7 @@ impl CentreReport {
             let fsus = counted(not_heard.len() as u64, "FSU");
             failures.push(format!("{fsus} not heard, though the interval fits in the time"));
         }
+        failures.extend(messages.iter().flat_map(MessagesReport::failures));
         Self {
             version: VERSION,
             program: concat!("fsu-mock ", env!("CARGO_PKG_VERSION")).into(),
@@ -177,13 +197,20 @@ impl CentreReport {
             fsus: fsus.collect(),
             not_heard,
             not_due,
+            messages,
             passed: failures.is_empty(),
             failures,
         }
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub fn text(&self, say: Texts) -> String {
+        let mut out = self.messages.as_ref().map_or(String::new(), |messages| messages.text(say));
+        out += &say.lines(&self.heartbeats_text());
+        out
+    }
+
+    fn heartbeats_text(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -219,62 +246,6 @@ impl CentreReport {
     }
 }
 
-/// Listens until the time is over or `stop` says so; what was heard.
-pub fn listen(
-    address: SocketAddr,
-    time: Duration,
-    (expected, called): (&[ExpectedFsu], Called),
-    quiet: bool,
-    stop: &mut dyn FnMut() -> bool,
-) -> io::Result<CentreReport> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    if address.is_ipv6() {
-        // [::] hears IPv4 too, whatever net.ipv6.bindv6only says.
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    // Less is given without an error.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-    socket.bind(&address.into())?;
-    let socket: UdpSocket = socket.into();
-    let (address, started) = (socket.local_addr()?, jiff::Timestamp::now());
-    fsu_net::unblocked::stderr(&format!("listening {address}\n"));
-    let (mut receiver, mut plain, mut heard) = (Receiver::new(), Vec::new(), Heard::default());
-    let start = Instant::now();
-    let (mut next, mut before) = (start + Duration::from_secs(1), 0);
-    while start.elapsed() < time && !stop() {
-        wait_for(&socket, Duration::from_millis(50))?;
-        loop {
-            match receiver.receive(socket.as_fd(), BATCH) {
-                Ok(count) => {
-                    for received in (0..count).filter_map(|at| receiver.get(at)) {
-                        received.datagrams().for_each(|bytes| heard.datagram(bytes, &mut plain));
-                    }
-                    if count < BATCH {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if Instant::now() >= next {
-            next += Duration::from_secs(1);
-            if !quiet {
-                let (at, rate) = (start.elapsed().as_secs_f64(), heard.heartbeats - before);
-                let fsus = heard.by_fsu.len();
-                let bad = heard.bad;
-                let line = format!("{at:6.1} s  heartbeats {rate:>9}/s  FSUs {fsus}  bad {bad}\n");
-                fsu_net::unblocked::stderr(&line);
-            }
-            before = heard.heartbeats;
-        }
-    }
-    let report = CentreReport::new(&heard, start.elapsed().as_secs_f64(), expected, called);
-    Ok(CentreReport { address: address.to_string(), started: format!("{started:.3}"), ..report })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,8 +268,8 @@ mod tests {
         }
         assert_eq!((heard.heartbeats, heard.by_fsu.len(), heard.bad), (3, 2, 2));
         let called = Called { command_line: Vec::new(), config: None };
-        let report = CentreReport::new(&heard, 1.0, &[], called);
-        assert!(report.text().starts_with("3 heartbeats of 2 FSUs in 1.0 s; 0 other frames, 2 that were none\n"));
+        let report = CentreReport::new((&heard, None), 1.0, &[], called);
+        assert!(report.text(Texts::ENGLISH).starts_with("3 heartbeats of 2 FSUs in 1.0 s; 0 other frames, 2 that were none\n"));
         assert!(report.passed);
     }
 
@@ -315,7 +286,7 @@ mod tests {
             let by_fsu: HashMap<FsuId, u64> = heard.iter().map(|&first| (id(first), 1)).collect();
             let heard = Heard { heartbeats: by_fsu.len() as u64, by_fsu, ..Heard::default() };
             let called = Called { command_line: Vec::new(), config: is_config.then(String::new) };
-            let report = CentreReport::new(&heard, 1.0, if is_config { &expected } else { &[] }, called);
+            let report = CentreReport::new((&heard, None), 1.0, if is_config { &expected } else { &[] }, called);
             assert_eq!(report.failures, failures, "{heard:?}");
             assert_eq!((report.not_heard, report.not_due), (strings(not_heard), strings(not_due)), "{heard:?}");
         };
@@ -341,7 +312,7 @@ mod tests {
             let id = |number: u8| FsuId { bytes: [number; FsuId::BYTES], len: 1 };
             heard.by_fsu.extend((0..fsus).map(|number| (id(number), 1)));
             let called = Called { command_line: Vec::new(), config: None };
-            let text = CentreReport::new(&heard, 1.0, &[], called).text();
+            let text = CentreReport::new((&heard, None), 1.0, &[], called).text(Texts::ENGLISH);
             (text.lines().count(), text.contains("and 1 more"))
         };
         // Two for the verdict.

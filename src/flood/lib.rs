@@ -11,11 +11,13 @@ pub mod lane;
 #[cfg(test)]
 mod limits;
 pub mod link;
+pub mod listen;
 
 pub mod numbers;
 pub mod pace;
 pub mod report;
 pub mod run;
+pub mod talk;
 #[cfg(test)]
 mod tests;
 pub mod workload;

@@ -8,10 +8,10 @@ use fsu_plan::texts::Texts;
 use serde_json::Value;
 use std::fmt::Write as _;
 
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// Text escaped for HTML.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -22,7 +22,7 @@ pub fn html(report: &FloodReport, mock: Option<&Value>, say: Texts) -> String {
 }
 
 /// A page's texts in another language: whatever is between two tags, but for the style.
-fn said(page: &str, say: Texts) -> String {
+pub(crate) fn said(page: &str, say: Texts) -> String {
     let (before, after) = page.split_once("</style>").unwrap_or(("", page));
     let mut out = String::with_capacity(page.len());
     for (rest, is_style) in [(before, true), (after, false)] {

@@ -2,6 +2,7 @@
 
 use crate::centre::CentreReport;
 use crate::report::FloodReport;
+use crate::talk::ledger::Compared;
 use crate::workload::values::ValuesFile;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -23,6 +24,11 @@ pub fn report() -> String {
 /// Of `--centre` with `--json`.
 pub fn centre() -> String {
     text::<CentreReport>("flood-centre")
+}
+
+/// Of `--reconcile` with `--json`.
+pub fn reconcile() -> String {
+    text::<Compared>("flood-reconcile")
 }
 
 /// Of `--values`.

@@ -51,11 +51,11 @@ impl Show for Lines {
 /// Tables have a line below their header and nothing else: they survive a log file and a narrow terminal.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
-fn table(head: &[&str], say: Texts) -> Table {
+pub(crate) fn table(head: &[&str], say: Texts) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE).set_header(head.iter().map(|&name| say.say(name)));
     for (name, column) in head.iter().zip(table.column_iter_mut()) {
-        if !matches!(*name, "vendor" | "command") {
+        if !matches!(*name, "vendor" | "command" | "message") {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -76,7 +76,7 @@ fn times(latency: &LatencyReport) -> [String; 5] {
 const HEX_PRINTED_MAX: usize = 4096;
 
 /// Hex digits of a frame, cut only where a page of them would follow.
-fn hex(digits: &str) -> String {
+pub(crate) fn hex(digits: &str) -> String {
     match digits.get(..HEX_PRINTED_MAX) {
         Some(first) if digits.len() > HEX_PRINTED_MAX => {
             let more = counted(((digits.len() - HEX_PRINTED_MAX) / 2) as u64, "more byte");

@@ -1,0 +1,141 @@
+//! `flood --centre`, `flood --listen`, `flood --reconcile`: the centre's end of what devices say.
+
+use super::args::FloodArgs;
+use super::exit::{CliError, Exit};
+use super::fleet;
+use super::flood::{PORTS_BYTES_MAX, Reports, SECONDS, json, read, seconds, threads, told, usage, written};
+use fsu_flood::centre::{self, Called, CentreReport};
+use fsu_flood::listen::acks::AckPolicy;
+use fsu_flood::listen::report::MessagesReport;
+use fsu_flood::listen::{Options, html, run};
+use fsu_flood::talk::cast::Cast;
+use fsu_flood::talk::ledger::{self, LedgerError};
+use fsu_flood::targets::{Choice, fits, ports};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_serve::fleet::machine;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// Options that only a centre has are errors without one.
+///
+/// # Errors
+/// Which, and what to write.
+pub fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
+    let given = [
+        ("--ack-delay", args.ack_delay != (0, 0)),
+        ("--ack-drop", args.ack_drop > 0.0),
+        ("--ack-wrong", args.ack_wrong > 0.0),
+        ("--message-ledger", args.message_ledger.is_some()),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((name, _)) => Err(usage(format!("{name} is for a centre: give --listen ADDR, too"))),
+        None => Ok(()),
+    }
+}
+
+/// Listens as a centre does, and reports.
+///
+/// # Errors
+/// Options that do not fit the configuration, and what the machine refuses.
+pub fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> bool) -> Result<Exit, CliError> {
+    let is_given = args.which.is_given();
+    let fleet = (is_given || !args.listen.is_empty()).then(|| fleet::load(&args.which.origin(), reports.say));
+    let fleet = fleet.transpose()?;
+    if fleet.is_none() && !args.fsu.is_empty() {
+        return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));
+    }
+    let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu)).unwrap_or_default();
+    let options = Arc::new(options(args, fleet.as_ref())?);
+    let named = if args.listen.is_empty() { "--centre" } else { "--listen" };
+    let speaks = !options.cast.talks.is_empty();
+    if fleet.is_some() && expected.is_empty() && !speaks {
+        return Err(usage(format!(
+            "{named}: no FSU of the configuration sends heartbeats or messages, or none has such a name"
+        )));
+    }
+    machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
+    let listened = run::run(&options, reports.say, stop)
+        .map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
+    let messages = speaks.then(|| MessagesReport::new(&options, &listened.count));
+    let config = fleet.is_some().then(|| args.which.to_string());
+    let called = Called { command_line: std::env::args().collect(), config };
+    let report = CentreReport::new((&listened.count.heard, messages), listened.seconds, &expected, called);
+    let addresses: Vec<String> = listened.addresses.iter().map(ToString::to_string).collect();
+    let report = CentreReport { address: addresses.join(", "), started: listened.started, ..report };
+    let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
+    let html = reports.html.as_ref().map(|file| written(file, &html::html(&report, reports.say))).transpose();
+    json.and(html).and(reports.tell(&report.text(reports.say)))?;
+    Ok(if report.passed { Exit::Ok } else { Exit::Configuration })
+}
+
+fn options(args: &FloodArgs, fleet: Option<&Fleet>) -> Result<Options, CliError> {
+    let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
+    let choice = Choice { ports: printed.map(|text| ports(&text)).unwrap_or_default(), ..Choice::default() };
+    let named = |fsu: &&Fsu| args.fsu.is_empty() || args.fsu.iter().any(|glob| fits(glob, &fsu.name));
+    let fsus: Vec<&Fsu> = fleet.iter().flat_map(|fleet| fleet.fsus.iter()).filter(named).collect();
+    let cast = Cast::new(&fsus, |fsu| choice.address(fsu)).map_err(|error| told(&error))?;
+    let acks = AckPolicy { delay_ms: args.ack_delay, drop: args.ack_drop, wrong: args.ack_wrong };
+    if acks.wrong > 0.0 {
+        can_be_wrong(&cast)?;
+    }
+    let open = |path: &Path| {
+        let made = File::create(path).map_err(|error| usage(format!("--message-ledger {}: {error}", path.display())));
+        made.map(|file| Arc::new(Mutex::new(file)))
+    };
+    let (threads, cpus) = threads(args)?;
+    let time = match (args.seconds, args.centre) {
+        (Some(given), _) => Some(seconds("--seconds", given)?),
+        (None, Some(_)) => Some(seconds("--seconds", SECONDS)?),
+        (None, None) => None,
+    };
+    Ok(Options {
+        addresses: args.centre.map_or_else(|| args.listen.clone(), |address| vec![address]),
+        accepts: fsus.iter().any(|fsu| !fsu.transport.is_datagrams()),
+        cast: Arc::new(cast),
+        accounts: fleet.map(|fleet| fleet.accounts.clone()).unwrap_or_default(),
+        acks,
+        time,
+        threads,
+        cpus,
+        connections_max: args.connections_max,
+        seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
+        ledger: args.message_ledger.as_deref().map(open).transpose()?,
+        quiet: args.quiet,
+    })
+}
+
+/// A wrong acknowledgement has to differ where the device looks.
+fn can_be_wrong(cast: &Cast) -> Result<(), CliError> {
+    for talk in &cast.talks {
+        for form in 0..talk.forms.len() as u32 {
+            if talk.ack(form).is_some_and(|ack| !ack.can_be_wrong()) {
+                return Err(usage(format!(
+                    "--ack-wrong: the acknowledgement of {} has neither a field that must be equal nor a checksum; use --ack-drop",
+                    talk.message(form).name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compares two ledgers, and reports.
+///
+/// # Errors
+/// A file that is no ledger.
+pub fn reconcile((mock, centre): (&Path, &Path), reports: &Reports) -> Result<Exit, CliError> {
+    let open = |path: &Path| {
+        let file = File::open(path).map_err(|error| usage(format!("{} cannot be read: {error}", path.display())))?;
+        Ok::<_, CliError>(BufReader::new(file))
+    };
+    let (mut ours, mut theirs) = (open(mock)?, open(centre)?);
+    let compared = ledger::compare(&mut ours, &mut theirs).map_err(|(of_mock, error): (bool, LedgerError)| {
+        let path = if of_mock { mock } else { centre };
+        usage(format!("{}: {error}", path.display()))
+    })?;
+    let json = reports.json.as_ref().map(|file| written(file, &json(&compared)?)).transpose();
+    json.and(reports.tell(&reports.say.lines(&compared.text())))?;
+    Ok(if compared.passed { Exit::Ok } else { Exit::Configuration })
+}

@@ -1,0 +1,69 @@
+//! A centre that devices speak to: it accepts connections and datagrams, verifies what is said, and acknowledges it.
+//!
+//! - [`acks`]: whether, when and how right a message is acknowledged.
+//! - [`streams`], [`datagrams`]: connections and sockets of a thread.
+//! - [`thread`]: a thread: what comes, and what leaves later.
+//! - [`count`]: what is counted.
+//! - [`run`]: sockets, threads, a line a second.
+//! - [`report`]: the end.
+//!
+//! A connection takes some 200 bytes while nothing is half there; see [`streams::Conn`].
+
+pub mod acks;
+pub mod count;
+pub mod datagrams;
+pub mod html;
+pub mod report;
+pub mod run;
+pub mod streams;
+#[cfg(test)]
+mod tests;
+pub mod thread;
+
+use crate::talk::cast::Cast;
+use acks::AckPolicy;
+use fsu_plan::model::conversation::Account;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Connections at one time, if nothing else is said (`--connections-max`). Each takes some 200 bytes here, and about 3 KB in the kernel.
+pub const CONNECTIONS_MAX: usize = 100_000;
+
+/// What a centre is told.
+#[derive(Debug)]
+pub struct Options {
+    /// Where it listens, over datagrams and streams.
+    pub addresses: Vec<SocketAddr>,
+    /// Accept connections.
+    pub accepts: bool,
+    /// Who may speak.
+    pub cast: Arc<Cast>,
+    /// What is counted, by [`fsu_plan::model::conversation::DeviceMessage::account`].
+    pub accounts: Box<[Account]>,
+    /// How messages are acknowledged.
+    pub acks: AckPolicy,
+    /// For how long; `None`: until it is stopped.
+    pub time: Option<Duration>,
+    /// Threads.
+    pub threads: usize,
+    /// Processors to pin them to, in turn; empty: not pinned.
+    pub cpus: Vec<usize>,
+    /// Connections at one time.
+    pub connections_max: usize,
+    /// Seed of what is acknowledged late, wrongly or not at all.
+    pub seed: u64,
+    /// Where a line for each message goes.
+    pub ledger: Option<Arc<Mutex<File>>>,
+    /// No line a second.
+    pub quiet: bool,
+}
+
+impl Options {
+    /// Descriptors that it opens.
+    pub fn files(&self) -> u64 {
+        let streams = if self.accepts { self.connections_max.min(self.cast.speakers.len() + 64) } else { 0 };
+        (streams + 2 * self.addresses.len() * (self.threads + 1) + self.threads) as u64
+    }
+}

@@ -1,0 +1,338 @@
+//! Connections that devices open.
+
+use super::Options;
+use super::count::Closed;
+use super::thread::{Came, Desk, Path, Pending, STREAM, Shared};
+use crate::talk::Talk;
+use crate::talk::recent::Recent;
+use crate::talk::stream::{Next, next};
+use fsu_plan::model::message::Transport;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Read from one connection at a time.
+const READ_BYTES: usize = 64 << 10;
+/// Connections accepted before others are looked at again.
+const ACCEPTS_A_TURN: usize = 256;
+/// A frame that is begun is whole after this long, or its connection is closed.
+pub const HALF_FRAME_MS: u64 = 10_000;
+/// Bytes in a row that are no frame; past it the connection is closed.
+pub const NO_FRAME_BYTES_MAX: usize = 65_536;
+/// Acknowledgements that a device leaves unread; past it the connection is closed.
+pub const UNREAD_BYTES_MAX: usize = 65_536;
+/// Bytes of a stream that may be looked at: for each byte received, and at the start.
+pub const EFFORT_PER_BYTE: u64 = 64;
+/// The same at the start.
+pub const EFFORT_MIN: u64 = 1 << 20;
+
+/// A connection: some 200 bytes, and what is half there.
+#[derive(Debug)]
+pub struct Conn {
+    stream: TcpStream,
+    /// Which one in its place.
+    turn: u32,
+    /// The FSU, once it is known.
+    speaker: Option<u32>,
+    /// Received and not yet a whole frame.
+    begun: Vec<u8>,
+    begun_ns: u64,
+    /// Not yet written.
+    out: Vec<u8>,
+    recent: Recent,
+    received: u64,
+    effort: u64,
+    /// Bytes in a row that are no frame.
+    garbage: usize,
+}
+
+/// A thread's connections.
+pub struct Streams<'a> {
+    listeners: Vec<TcpListener>,
+    epoll: Arc<OwnedFd>,
+    conns: Vec<Option<Box<Conn>>>,
+    free: Vec<u32>,
+    /// What may be said over connections: the numbers of the talks, and the talks.
+    numbers: Vec<u32>,
+    talks: Vec<&'a Talk>,
+    connections_max: usize,
+    turns: u32,
+    read: Vec<u8>,
+    /// Acknowledgements of a turn.
+    answers: Vec<u8>,
+}
+
+impl<'a> Streams<'a> {
+    /// On these listeners.
+    pub fn new(options: &'a Options, listeners: Vec<TcpListener>, epoll: Arc<OwnedFd>) -> Self {
+        let numbers = options.cast.talks_over(Transport::Tcp);
+        Self {
+            listeners,
+            epoll,
+            conns: Vec::new(),
+            free: Vec::new(),
+            talks: numbers.iter().map(|&number| &*options.cast.talks[number as usize]).collect(),
+            numbers,
+            connections_max: options.connections_max,
+            turns: 0,
+            read: vec![0; READ_BYTES],
+            answers: Vec::new(),
+        }
+    }
+
+    /// Accepts what waits.
+    ///
+    /// # Errors
+    /// What epoll refuses.
+    pub fn accept(&mut self, desk: &mut Desk<'_>, listener: usize, shared: &Shared) -> io::Result<()> {
+        for _ in 0..ACCEPTS_A_TURN {
+            let accepted = self.listeners.get(listener).map(TcpListener::accept);
+            let stream = match accepted {
+                Some(Ok((stream, _))) => stream,
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Some(Err(error)) if is_passing(&error) => continue,
+                // No descriptor is free, say: those that wait are accepted when one is.
+                Some(Err(_)) => {
+                    desk.count.accept_errors += 1;
+                    return Ok(());
+                }
+                None => return Ok(()),
+            };
+            if shared.open.fetch_add(1, Ordering::Relaxed) >= self.connections_max {
+                shared.open.fetch_sub(1, Ordering::Relaxed);
+                *desk.count.closed.entry(Closed::TooMany).or_default() += 1;
+                continue;
+            }
+            if stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_err() {
+                shared.open.fetch_sub(1, Ordering::Relaxed);
+                *desk.count.closed.entry(Closed::Reset).or_default() += 1;
+                continue;
+            }
+            self.add(desk, stream)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, desk: &mut Desk<'_>, stream: TcpStream) -> io::Result<()> {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.conns.push(None);
+            self.conns.len() as u32 - 1
+        });
+        epoll::add(&self.epoll, &stream, EventData::new_u64(STREAM | u64::from(at)), EventFlags::IN)?;
+        self.turns = self.turns.wrapping_add(1);
+        self.conns[at as usize] = Some(Box::new(Conn {
+            stream,
+            turn: self.turns,
+            speaker: None,
+            begun: Vec::new(),
+            begun_ns: 0,
+            out: Vec::new(),
+            recent: Recent::default(),
+            received: 0,
+            effort: 0,
+            garbage: 0,
+        }));
+        desk.count.accepted += 1;
+        desk.count.open += 1;
+        desk.count.most = desk.count.most.max(desk.count.open);
+        Ok(())
+    }
+
+    /// A connection is readable, or takes more.
+    ///
+    /// # Errors
+    /// What epoll refuses.
+    pub fn on_event(&mut self, desk: &mut Desk<'_>, at: u32, flags: EventFlags, shared: &Shared) -> io::Result<()> {
+        let Some(mut conn) = self.conns.get_mut(at as usize).and_then(Option::take) else { return Ok(()) };
+        let mut ended = None;
+        if flags.contains(EventFlags::OUT) {
+            ended = self.flush(&mut conn, at)?;
+        }
+        if ended.is_none() && flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            ended = self.read_from(desk, &mut conn, at)?;
+        }
+        match ended {
+            None => self.conns[at as usize] = Some(conn),
+            Some(why) => self.end(desk, conn, at, why, shared),
+        }
+        Ok(())
+    }
+
+    /// Reads once. Returns why the connection ends, if it does.
+    fn read_from(&mut self, desk: &mut Desk<'_>, conn: &mut Conn, at: u32) -> io::Result<Option<Closed>> {
+        let count = match conn.stream.read(&mut self.read) {
+            Ok(0) => return Ok(Some(Closed::Peer)),
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return Ok(None);
+            }
+            Err(_) => return Ok(Some(Closed::Reset)),
+        };
+        desk.count.bytes_in += count as u64;
+        conn.received += count as u64;
+        let read = std::mem::take(&mut self.read);
+        let ended = if conn.begun.is_empty() {
+            let (used, ended) = self.frames(desk, conn, at, &read[..count]);
+            conn.begun.reserve_exact(count - used);
+            conn.begun.extend_from_slice(&read[used..count]);
+            ended
+        } else {
+            let mut begun = std::mem::take(&mut conn.begun);
+            begun.reserve_exact(count);
+            begun.extend_from_slice(&read[..count]);
+            let (used, ended) = self.frames(desk, conn, at, &begun);
+            begun.drain(..used);
+            if begun.is_empty() {
+                begun = Vec::new();
+            }
+            conn.begun = begun;
+            ended
+        };
+        self.read = read;
+        if !self.answers.is_empty() {
+            let answers = std::mem::take(&mut self.answers);
+            let slow = self.write(conn, at, &answers)?;
+            self.answers = answers;
+            self.answers.clear();
+            return Ok(ended.or(slow));
+        }
+        Ok(ended)
+    }
+
+    /// Takes every whole frame. Returns how many bytes they were, and why the connection ends, if it does.
+    fn frames(&mut self, desk: &mut Desk<'_>, conn: &mut Conn, at: u32, bytes: &[u8]) -> (usize, Option<Closed>) {
+        let mut used = 0;
+        while used < bytes.len() {
+            let rest = &bytes[used..];
+            let found = next(&self.talks, rest, &mut desk.raw);
+            conn.effort += found.effort as u64;
+            if conn.effort > EFFORT_MIN + EFFORT_PER_BYTE * conn.received {
+                return (used, Some(Closed::Garbage));
+            }
+            match found.next {
+                Next::More => {
+                    if used > 0 || conn.begun_ns == 0 {
+                        conn.begun_ns = desk.now_ns.max(1);
+                    }
+                    return (used, None);
+                }
+                Next::Skip(skipped) => {
+                    used += skipped;
+                    desk.count.garbage_bytes += skipped as u64;
+                    conn.garbage += skipped;
+                    if conn.garbage > NO_FRAME_BYTES_MAX {
+                        return (used, Some(Closed::Garbage));
+                    }
+                }
+                Next::Frame { len, talk, said } => {
+                    used += len;
+                    conn.garbage = 0;
+                    let came = Came { talk: self.numbers[talk], said, wire: &rest[..len], known: conn.speaker };
+                    let (speaker, answer) = desk.take(came, &mut conn.recent);
+                    conn.speaker = conn.speaker.or(speaker);
+                    match answer {
+                        Some((answer, 0)) => {
+                            self.answers.extend_from_slice(&desk.wire);
+                            let bytes = desk.wire.len();
+                            desk.sent(&answer, bytes, &mut conn.recent);
+                        }
+                        Some((answer, after_ms)) => desk.put_off(answer, after_ms, Path::Stream(at, conn.turn)),
+                        None => {}
+                    }
+                }
+            }
+        }
+        conn.begun_ns = 0;
+        (used, None)
+    }
+
+    /// Writes, or keeps what the connection does not take. Returns why it ends, if it does.
+    fn write(&self, conn: &mut Conn, at: u32, bytes: &[u8]) -> io::Result<Option<Closed>> {
+        let mut written = 0;
+        if conn.out.is_empty() {
+            written = match conn.stream.write(bytes) {
+                Ok(written) => written,
+                Err(error) if is_passing(&error) || error.kind() == io::ErrorKind::WouldBlock => 0,
+                Err(_) => return Ok(Some(Closed::Reset)),
+            };
+            if written == bytes.len() {
+                return Ok(None);
+            }
+            self.watch(conn, at, EventFlags::IN | EventFlags::OUT)?;
+        }
+        conn.out.extend_from_slice(&bytes[written..]);
+        Ok((conn.out.len() > UNREAD_BYTES_MAX).then_some(Closed::Slow))
+    }
+
+    /// Writes what was kept.
+    fn flush(&self, conn: &mut Conn, at: u32) -> io::Result<Option<Closed>> {
+        match conn.stream.write(&conn.out) {
+            Ok(written) => drop(conn.out.drain(..written)),
+            Err(error) if is_passing(&error) || error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return Ok(Some(Closed::Reset)),
+        }
+        if conn.out.is_empty() {
+            conn.out = Vec::new();
+            self.watch(conn, at, EventFlags::IN)?;
+        }
+        Ok(None)
+    }
+
+    fn watch(&self, conn: &Conn, at: u32, flags: EventFlags) -> io::Result<()> {
+        epoll::modify(&self.epoll, &conn.stream, EventData::new_u64(STREAM | u64::from(at)), flags)?;
+        Ok(())
+    }
+
+    /// An acknowledgement that was put off is due.
+    pub fn send_later(&mut self, desk: &mut Desk<'_>, pending: &Pending) {
+        let Path::Stream(at, turn) = pending.path else { return };
+        let there = self.conns.get_mut(at as usize).and_then(|conn| conn.take_if(|conn| conn.turn == turn));
+        let Some(mut conn) = there else { return desk.failed(&pending.answer) };
+        match self.write(&mut conn, at, &pending.wire) {
+            Ok(None) => desk.sent(&pending.answer, pending.wire.len(), &mut conn.recent),
+            // What is wrong with it is found at the next look.
+            _ => desk.failed(&pending.answer),
+        }
+        self.conns[at as usize] = Some(conn);
+    }
+
+    /// Closes connections whose frame does not come, and those that do not take what they are sent.
+    pub fn sweep(&mut self, desk: &mut Desk<'_>, shared: &Shared) {
+        for at in 0..self.conns.len() as u32 {
+            let why = self.conns[at as usize].as_ref().and_then(|conn| {
+                let is_half = conn.begun_ns > 0 && desk.now_ns.saturating_sub(conn.begun_ns) > HALF_FRAME_MS * 1_000_000;
+                let is_slow = conn.out.len() > UNREAD_BYTES_MAX;
+                if is_half { Some(Closed::Half) } else { is_slow.then_some(Closed::Slow) }
+            });
+            if let Some(why) = why
+                && let Some(conn) = self.conns[at as usize].take()
+            {
+                self.end(desk, conn, at, why, shared);
+            }
+        }
+    }
+
+    /// A connection ends. What was begun of a frame is no frame.
+    #[expect(clippy::boxed_local, reason = "it is taken out of its place")]
+    fn end(&mut self, desk: &mut Desk<'_>, conn: Box<Conn>, at: u32, why: Closed, shared: &Shared) {
+        desk.count.garbage_bytes += conn.begun.len() as u64;
+        *desk.count.closed.entry(why).or_default() += 1;
+        desk.count.open -= 1;
+        shared.open.fetch_sub(1, Ordering::Relaxed);
+        self.free.push(at);
+    }
+
+    /// The end: what is open stays counted as open.
+    pub fn close(&mut self, desk: &mut Desk<'_>, shared: &Shared) {
+        shared.open.fetch_sub(desk.count.open as usize, Ordering::Relaxed);
+        self.conns.clear();
+    }
+}
+
+/// Errors that say nothing about the socket itself.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted)
+}

@@ -1,0 +1,135 @@
+//! What one FSU or connection said and is waiting for, or was told a moment ago: so that a message that comes again is known.
+
+use std::collections::VecDeque;
+
+/// Messages of one FSU or connection that are remembered. The oldest goes for a new one; 24 bytes each, taken as they come.
+pub const RECENT_MAX: usize = 64;
+
+/// What a message is to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// The first of its kind.
+    New,
+    /// The same bytes again, and no right acknowledgement was sent yet.
+    Retried,
+    /// The same bytes again, though they were acknowledged.
+    Duplicate,
+}
+
+/// How a message is told from another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// Of the bytes.
+    pub hash: u64,
+    /// Number of the message.
+    pub message: u16,
+    /// No two of these messages have the same bytes.
+    pub is_unique: bool,
+    /// Its sender may send it again for so long.
+    pub patience_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u64,
+    until_ms: u64,
+    message: u16,
+    is_acked: bool,
+}
+
+/// What is remembered: nothing takes no memory.
+#[derive(Debug, Default)]
+pub struct Recent(VecDeque<Entry>);
+
+impl Recent {
+    /// A message came that waits for an acknowledgement.
+    pub fn came(&mut self, told: Told, now_ms: u64) -> Again {
+        while self.0.front().is_some_and(|entry| entry.until_ms < now_ms) {
+            self.0.pop_front();
+        }
+        let same = |entry: &&mut Entry| {
+            (entry.hash, entry.message) == (told.hash, told.message) && entry.until_ms >= now_ms
+        };
+        // The latest one: an earlier one of the same bytes is over.
+        let again = match self.0.iter_mut().rev().find(same) {
+            Some(entry) if !entry.is_acked => Again::Retried,
+            Some(_) if told.is_unique => Again::Duplicate,
+            _ => Again::New,
+        };
+        if again == Again::New {
+            if self.0.len() >= RECENT_MAX {
+                self.0.pop_front();
+            }
+            let until_ms = now_ms.saturating_add(told.patience_ms);
+            self.0.push_back(Entry { hash: told.hash, until_ms, message: told.message, is_acked: false });
+        }
+        again
+    }
+
+    /// A right acknowledgement was sent.
+    pub fn acked(&mut self, hash: u64, message: u16) {
+        let same = |entry: &&mut Entry| (entry.hash, entry.message) == (hash, message);
+        if let Some(entry) = self.0.iter_mut().rev().find(same) {
+            entry.is_acked = true;
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<Entry>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages as letters, `!` acknowledges the last one, digits let so many seconds pass; capitals are unique ones.
+    fn check(said: &str, expected: &str) {
+        let (mut recent, mut now_ms, mut last, mut found) = (Recent::default(), 0, ' ', String::new());
+        for c in said.chars() {
+            match c {
+                '!' => recent.acked(u64::from(last), 0),
+                '0'..='9' => now_ms += 1_000 * u64::from(c.to_digit(10).unwrap()),
+                _ => {
+                    let told = Told {
+                        hash: c.into(),
+                        message: 0,
+                        is_unique: c.is_uppercase(),
+                        patience_ms: 3_000,
+                    };
+                    found.push(match recent.came(told, now_ms) {
+                        Again::New => 'n',
+                        Again::Retried => 'r',
+                        Again::Duplicate => 'd',
+                    });
+                    last = c;
+                }
+            }
+        }
+        assert_eq!(found, expected, "{said}");
+    }
+
+    #[test]
+    fn a_message_that_comes_again_is_a_retry_until_it_is_acknowledged() {
+        check("aba", "nnr");
+        check("aa!a", "nrn");
+        check("AA!A", "nrd");
+        // Beyond the sender's patience it is another one.
+        check("a3a", "nr");
+        check("a4a", "nn");
+        check("A!4A", "nn");
+        check("a!a!a", "nnn");
+        check("a!aa", "nnr");
+    }
+
+    #[test]
+    fn limit_recent_max_the_oldest_is_forgotten() {
+        let told = |hash| Told { hash, message: 0, is_unique: true, patience_ms: 1_000 };
+        let mut recent = Recent::default();
+        assert_eq!(recent.bytes(), 0);
+        let all: Vec<Again> = (0..=RECENT_MAX as u64).map(|hash| recent.came(told(hash), 0)).collect();
+        assert!(all.iter().all(|again| *again == Again::New));
+        assert_eq!([recent.came(told(1), 0), recent.came(told(0), 0)], [Again::Retried, Again::New]);
+    }
+}
