@@ -20,7 +20,7 @@ pub mod exit;
 pub mod explain;
 pub mod fleet;
 pub mod flood;
-mod listen;
+pub mod listen;
 #[cfg(test)]
 mod golden;
 pub mod help;

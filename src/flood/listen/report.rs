@@ -192,11 +192,14 @@ impl MessagesReport {
             (ended(Closed::Half), "connection", "closed with half a frame"),
             (ended(Closed::Slow), "connection", "closed that did not take its acknowledgements"),
             (ended(Closed::TooMany), "connection", "refused: --connections-max"),
-            (self.connections.accept_errors, "time", "the system did not accept a connection"),
             (self.ledger_lost, "line", "of the ledger could not be written"),
         ];
         let some = all.into_iter().filter(|(count, ..)| *count > 0);
-        some.map(|(count, what, more)| format!("{} {more}", counted(count, what)).trim_end().to_owned()).collect()
+        let refused = Some(self.connections.accept_errors).filter(|count| *count > 0);
+        let refused = refused.map(|count| format!("the system refused {} accepts", thousands(count)));
+        some.map(|(count, what, more)| format!("{} {more}", counted(count, what)).trim_end().to_owned())
+            .chain(refused)
+            .collect()
     }
 
     /// For people: a line for each message, connections, the first of each kind of wrong frame.
