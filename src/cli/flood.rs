@@ -48,7 +48,7 @@ const STATS_BYTES_MAX: u64 = 256 << 20;
 pub(super) const PORTS_BYTES_MAX: u64 = 64 << 20;
 
 /// Where reports go, tested before the run.
-pub(super) struct Reports {
+pub struct Reports {
     pub(super) json: Option<OutFile>,
     pub(super) html: Option<OutFile>,
     /// Where the text goes.

@@ -20,12 +20,12 @@ pub mod exit;
 pub mod explain;
 pub mod fleet;
 pub mod flood;
-pub mod listen;
 #[cfg(test)]
 mod golden;
 pub mod help;
 pub mod init;
 pub mod language;
+pub mod listen;
 pub mod outfile;
 pub mod panics;
 pub mod plan;

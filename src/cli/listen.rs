@@ -46,7 +46,8 @@ pub fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> boo
     if fleet.is_none() && !args.fsu.is_empty() {
         return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));
     }
-    let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu)).unwrap_or_default();
+    let at = args.centre.is_none().then_some(&*args.listen);
+    let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu, at)).unwrap_or_default();
     let options = Arc::new(options(args, fleet.as_ref())?);
     let named = if args.listen.is_empty() { "--centre" } else { "--listen" };
     let speaks = !options.cast.talks.is_empty();
@@ -56,8 +57,8 @@ pub fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> boo
         )));
     }
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
-    let listened = run::run(&options, reports.say, stop)
-        .map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
+    let listened =
+        run::run(&options, reports.say, stop).map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
     let messages = speaks.then(|| MessagesReport::new(&options, &listened.count));
     let config = fleet.is_some().then(|| args.which.to_string());
     let called = Called { command_line: std::env::args().collect(), config };

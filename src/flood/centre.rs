@@ -5,11 +5,13 @@ use crate::numbers::{counted, thousands};
 use crate::workload::targets::fits;
 use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};
 use fsu_plan::texts::Texts;
+#[cfg(test)]
 use fsu_plan::wire::envelope::{Comm, Frames, Up};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 /// FSUs that are counted separately; 48 bytes each.
 const FSUS_MAX: usize = 100_000;
@@ -53,6 +55,7 @@ impl Heard {
     }
 
     /// Counts what a datagram holds.
+    #[cfg(test)]
     pub fn datagram(&mut self, bytes: &[u8], plain: &mut Vec<u8>) {
         for item in Frames::new(bytes) {
             let up = item.map_err(|bad| bad.reason).and_then(|frame| {
@@ -68,6 +71,11 @@ impl Heard {
     }
 }
 
+/// Does a socket that is bound to `here` hear what is sent to `to`?
+pub fn hears(here: SocketAddr, to: SocketAddr) -> bool {
+    here.port() == to.port() && (here.ip().is_unspecified() || here.ip() == to.ip())
+}
+
 /// An FSU that sends heartbeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedFsu {
@@ -79,10 +87,13 @@ pub struct ExpectedFsu {
     pub interval_ms: u64,
 }
 
-/// Those of a fleet, with names that fit.
-pub fn expected(fleet: &Fleet, globs: &[String]) -> Vec<ExpectedFsu> {
+/// Those of a fleet, with names that fit. `at`: only those that send to one of these addresses by themselves; `None`: all.
+pub fn expected(fleet: &Fleet, globs: &[String], at: Option<&[SocketAddr]>) -> Vec<ExpectedFsu> {
     let named = |fsu: &&Fsu| globs.is_empty() || globs.iter().any(|glob| fits(glob, &fsu.name));
-    let beats = fleet.fsus.iter().filter(named).filter_map(|fsu| Some((fsu, fsu.heartbeat()?.interval_ms)));
+    let is_center = at.is_none_or(|at| fleet.center.is_some_and(|center| at.iter().any(|here| hears(*here, center))));
+    let sends = |_: &&Fsu| is_center;
+    let all = fleet.fsus.iter().filter(named).filter(sends);
+    let beats = all.filter_map(|fsu| Some((fsu, fsu.heartbeat()?.interval_ms)));
     beats.map(|(fsu, interval_ms)| ExpectedFsu { name: (&*fsu.name).into(), id: fsu.id, interval_ms }).collect()
 }
 
@@ -269,7 +280,11 @@ mod tests {
         assert_eq!((heard.heartbeats, heard.by_fsu.len(), heard.bad), (3, 2, 2));
         let called = Called { command_line: Vec::new(), config: None };
         let report = CentreReport::new((&heard, None), 1.0, &[], called);
-        assert!(report.text(Texts::ENGLISH).starts_with("3 heartbeats of 2 FSUs in 1.0 s; 0 other frames, 2 that were none\n"));
+        assert!(
+            report
+                .text(Texts::ENGLISH)
+                .starts_with("3 heartbeats of 2 FSUs in 1.0 s; 0 other frames, 2 that were none\n")
+        );
         assert!(report.passed);
     }
 

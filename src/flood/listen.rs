@@ -17,7 +17,7 @@ pub mod report;
 pub mod run;
 pub mod streams;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod thread;
 
 use crate::talk::cast::Cast;

@@ -16,16 +16,18 @@ pub mod own;
 pub mod recent;
 pub mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use ack::{Ack, AckError};
 use forms::{Form, Said, Wrongness, forms_of};
-use fsu_core::client::layouts::entry;
 use fsu_plan::model::conversation::{Conversation, DeviceMessage};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::inner;
 use std::sync::Arc;
+
+/// A layout, and the numbers of the forms that are of it.
+pub type FormsOfLayout = (Arc<Template>, Box<[u32]>);
 
 /// The messages of one device, as a centre takes them.
 #[derive(Debug)]
@@ -36,8 +38,8 @@ pub struct Talk {
     pub conversation: Arc<Conversation>,
     /// What its messages look like.
     pub forms: Box<[Form]>,
-    /// By layout that a message has: its frame, and the numbers of the forms that are of it.
-    pub layouts: Box<[(Arc<Template>, Box<[u32]>)]>,
+    /// The layouts that its messages have.
+    pub layouts: Box<[FormsOfLayout]>,
     /// By form: what acknowledges it; `None`: nothing does.
     acks: Box<[Option<Ack>]>,
 }
@@ -106,9 +108,8 @@ impl Talk {
                 raw.extend_from_slice(frame);
                 return Said::Right(number);
             }
-            let command = entry(template, frame);
             for (_, form) in forms() {
-                let wrong = if form.command == command { form.check(frame).err() } else { None };
+                let wrong = if form.has_key(frame) { form.check(frame).err() } else { None };
                 worst.add(wrong.unwrap_or(crate::expect::Wrong::Key), wrong.map(|_| form.message));
             }
         }

@@ -217,9 +217,7 @@ impl Datagrams {
                 if head.build(Some(wire), &mut self.outer).is_err() {
                     return desk.failed(answer);
                 }
-                self.escaped.clear();
-                escape(&self.outer, &mut self.escaped);
-                &self.escaped
+                escape(&self.outer, &mut self.escaped)
             }
         };
         match self.sockets[socket as usize].send_to(bytes, to) {
@@ -247,3 +245,6 @@ fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, Interrupted, NetworkUnreachable};
     matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | Interrupted)
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,9 @@ fn tiles(report: &CentreReport, out: &mut String) {
 /// The alarm contract at this end.
 pub(crate) fn section(messages: &MessagesReport, out: &mut String) {
     out.push_str("<section>\n<h2>Messages</h2>\n<table>\n<tr><th class=\"t\">vendor</th><th class=\"t\">message</th>");
-    for name in ["received", "retried", "duplicate", "wrong", "acked", "dropped", "spoilt", "failed", "p50", "p99", "max"] {
+    for name in
+        ["received", "retried", "duplicate", "wrong", "acked", "dropped", "spoilt", "failed", "p50", "p99", "max"]
+    {
         let _ = write!(out, "<th>{name}</th>");
     }
     out.push_str("</tr>\n");

@@ -123,7 +123,8 @@ impl MessagesReport {
         let heard: u64 = count.by_fsu.iter().map(|times| u64::from(*times)).sum();
         let total = count.total();
         let row = |((account, counts), times): ((&fsu_plan::model::conversation::Account, &MessageCounts), _)| {
-            let MessageCounts { received, further, retried, duplicate, wrong, acked, dropped, spoilt, failed } = *counts;
+            let MessageCounts { received, further, retried, duplicate, wrong, acked, dropped, spoilt, failed } =
+                *counts;
             MessageReport {
                 vendor: account.vendor.to_string(),
                 message: account.name.to_string(),
@@ -205,8 +206,19 @@ impl MessagesReport {
     /// For people: a line for each message, connections, the first of each kind of wrong frame.
     pub fn text(&self, say: Texts) -> String {
         let head = [
-            "vendor", "message", "received", "retried", "duplicate", "wrong", "acked", "dropped", "spoilt", "failed",
-            "p50", "p99", "max",
+            "vendor",
+            "message",
+            "received",
+            "retried",
+            "duplicate",
+            "wrong",
+            "acked",
+            "dropped",
+            "spoilt",
+            "failed",
+            "p50",
+            "p99",
+            "max",
         ];
         let mut rows = table(&head, say);
         for of in &self.messages {
@@ -236,7 +248,11 @@ impl MessagesReport {
         }
         if of.accepted > 0 {
             let (most, open) = (thousands(of.most), thousands(of.open));
-            let _ = writeln!(out, "  {}, at most {most} at one time, {open} at the end", counted(of.accepted, "connection"));
+            let _ = writeln!(
+                out,
+                "  {}, at most {most} at one time, {open} at the end",
+                counted(of.accepted, "connection")
+            );
         }
         for why in Closed::ALL {
             if let Some(count) = of.ended.get(why.name()).filter(|count| **count > 0) {

@@ -6,6 +6,7 @@ use super::thread::{Glance, Shared, Sockets, listen};
 use crate::engine::pin::pin;
 use fsu_plan::texts::Texts;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::fmt::Write as _;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -147,16 +148,18 @@ fn lines(options: &Options, shared: &Shared, (start, say): (Instant, Texts), sto
         if !options.quiet {
             let at = start.elapsed().as_secs_f64();
             let beats = now.heartbeats - before.heartbeats;
+            // Writing to a String cannot fail.
             let mut line = format!("{at:6.1} s");
             if speaks {
                 let (messages, acked) = (now.messages - before.messages, now.acked - before.acked);
-                line += &format!(
+                let _ = write!(
+                    line,
                     "  messages {messages:>9}/s  acknowledged {acked:>9}/s  wrong {}  connections {}",
                     now.wrong, now.open
                 );
             }
             if !speaks || now.heartbeats > 0 {
-                line += &format!("  heartbeats {beats:>9}/s  FSUs {}  bad {}", now.fsus, now.bad);
+                let _ = write!(line, "  heartbeats {beats:>9}/s  FSUs {}  bad {}", now.fsus, now.bad);
             }
             fsu_net::unblocked::stderr(&format!("{}\n", say.lines(&line)));
         }

@@ -156,7 +156,7 @@ impl<'a> Streams<'a> {
         }
         match ended {
             None => self.conns[at as usize] = Some(conn),
-            Some(why) => self.end(desk, conn, at, why, shared),
+            Some(why) => self.end(desk, (at, &conn), why, shared),
         }
         Ok(())
     }
@@ -303,21 +303,21 @@ impl<'a> Streams<'a> {
     pub fn sweep(&mut self, desk: &mut Desk<'_>, shared: &Shared) {
         for at in 0..self.conns.len() as u32 {
             let why = self.conns[at as usize].as_ref().and_then(|conn| {
-                let is_half = conn.begun_ns > 0 && desk.now_ns.saturating_sub(conn.begun_ns) > HALF_FRAME_MS * 1_000_000;
+                let is_half =
+                    conn.begun_ns > 0 && desk.now_ns.saturating_sub(conn.begun_ns) > HALF_FRAME_MS * 1_000_000;
                 let is_slow = conn.out.len() > UNREAD_BYTES_MAX;
                 if is_half { Some(Closed::Half) } else { is_slow.then_some(Closed::Slow) }
             });
             if let Some(why) = why
                 && let Some(conn) = self.conns[at as usize].take()
             {
-                self.end(desk, conn, at, why, shared);
+                self.end(desk, (at, &conn), why, shared);
             }
         }
     }
 
     /// A connection ends. What was begun of a frame is no frame.
-    #[expect(clippy::boxed_local, reason = "it is taken out of its place")]
-    fn end(&mut self, desk: &mut Desk<'_>, conn: Box<Conn>, at: u32, why: Closed, shared: &Shared) {
+    fn end(&mut self, desk: &mut Desk<'_>, (at, conn): (u32, &Conn), why: Closed, shared: &Shared) {
         desk.count.garbage_bytes += conn.begun.len() as u64;
         *desk.count.closed.entry(why).or_default() += 1;
         desk.count.open -= 1;
@@ -336,3 +336,6 @@ impl<'a> Streams<'a> {
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted)
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,13 +117,14 @@ pub struct Desk<'a> {
     pub(super) wire: Vec<u8>,
     ack_raw: Vec<u8>,
     lines: Vec<u8>,
+    clock: Clock,
     start_unix_ms: u64,
     rng: Rng,
 }
 
 impl<'a> Desk<'a> {
     /// Of thread `number`.
-    pub fn new(options: &'a Options, number: usize) -> Self {
+    pub fn new(options: &'a Options, number: usize, clock: Clock) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             options,
@@ -134,7 +135,8 @@ impl<'a> Desk<'a> {
             wire: Vec::new(),
             ack_raw: Vec::new(),
             lines: Vec::new(),
-            start_unix_ms: since.as_millis() as u64,
+            clock,
+            start_unix_ms: since.saturating_sub(clock.0.elapsed()).as_millis() as u64,
             rng: Rng::with_seed(options.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
         }
     }
@@ -180,13 +182,7 @@ impl<'a> Desk<'a> {
     }
 
     /// A right message.
-    fn right(
-        &mut self,
-        came: Came<'_>,
-        form: u32,
-        speaker: Option<u32>,
-        recent: &mut Recent,
-    ) -> Option<(Answer, u64)> {
+    fn right(&mut self, came: Came<'_>, form: u32, speaker: Option<u32>, recent: &mut Recent) -> Option<(Answer, u64)> {
         let talk = self.talk(came.talk);
         let (message, shape) = (talk.message(form), &talk.forms[form as usize]);
         if shape.part > 0 {
@@ -231,15 +227,8 @@ impl<'a> Desk<'a> {
             self.count.messages[message.account as usize].failed += 1;
             return None;
         }
-        let answer = Answer {
-            account: message.account,
-            speaker,
-            talk: came.talk,
-            form,
-            key,
-            came_ns: self.now_ns,
-            is_wrong,
-        };
+        let answer =
+            Answer { account: message.account, speaker, talk: came.talk, form, key, came_ns: self.now_ns, is_wrong };
         Some((answer, after_ms))
     }
 
@@ -261,7 +250,8 @@ impl<'a> Desk<'a> {
             return;
         }
         counts.acked += 1;
-        self.count.ack_time[answer.account as usize].saturating_record(self.now_ns.saturating_sub(answer.came_ns));
+        let took_ns = self.clock.now_ns().saturating_sub(answer.came_ns);
+        self.count.ack_time[answer.account as usize].saturating_record(took_ns);
         let talk = self.talk(answer.talk);
         recent.acked(answer.key, talk.forms[answer.form as usize].message);
         self.line(Event::Acked, answer.speaker, &talk.message(answer.form).name, answer.key);
@@ -294,7 +284,7 @@ impl<'a> Desk<'a> {
             Err(_) => Err(io::ErrorKind::Other.into()),
         };
         if written.is_err() {
-            self.count.ledger_lost += self.lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+            self.count.ledger_lost += self.lines.split(|byte| *byte == b'\n').skip(1).count() as u64;
         }
         self.lines.clear();
     }
@@ -326,7 +316,13 @@ pub(super) const STREAM: u64 = 3 << 32;
 ///
 /// # Errors
 /// What waiting meets.
-pub fn listen(options: &Options, number: usize, sockets: Sockets, shared: &Shared, start: Instant) -> io::Result<Count> {
+pub fn listen(
+    options: &Options,
+    number: usize,
+    sockets: Sockets,
+    shared: &Shared,
+    start: Instant,
+) -> io::Result<Count> {
     let epoll = Arc::new(epoll::create(epoll::CreateFlags::CLOEXEC)?);
     for (at, listener) in sockets.listeners.iter().enumerate() {
         // Only one thread wakes for a new connection.
@@ -336,8 +332,8 @@ pub fn listen(options: &Options, number: usize, sockets: Sockets, shared: &Share
     for (at, socket) in sockets.datagrams.iter().enumerate() {
         epoll::add(&epoll, socket, EventData::new_u64(DATAGRAMS | at as u64), EventFlags::IN)?;
     }
-    let mut desk = Desk::new(options, number);
     let clock = Clock(start);
+    let mut desk = Desk::new(options, number, clock);
     let mut streams = Streams::new(options, sockets.listeners, Arc::clone(&epoll));
     let mut datagrams = Datagrams::new(options, sockets.datagrams);
     let (mut events, mut next_tick_ns) = (Vec::with_capacity(EVENTS), 0);

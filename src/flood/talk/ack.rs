@@ -200,7 +200,9 @@ impl Ack {
         let text: Vec<u8> = notation(slot, &before).bytes().map(other).collect();
         if encode(slot, &text, place).is_err() || *place == *before {
             place.copy_from_slice(&before);
-            place.iter_mut().for_each(|byte| *byte ^= 1);
+            for byte in place {
+                *byte ^= 1;
+            }
         }
     }
 

@@ -92,21 +92,17 @@ impl Cast {
     ///
     /// # Errors
     /// A message that cannot be acknowledged.
-    pub fn new(
-        fsus: &[&Fsu],
-        address: impl Fn(&Fsu) -> Option<SocketAddr>,
-    ) -> Result<Self, AckError> {
+    pub fn new(fsus: &[&Fsu], address: impl Fn(&Fsu) -> Option<SocketAddr>) -> Result<Self, AckError> {
         let mut cast = Self::default();
         let mut kinds: HashMap<(usize, Transport), u32> = HashMap::new();
         for fsu in fsus {
             let key = (Arc::as_ptr(&fsu.devices).cast::<u8>() as usize, fsu.transport);
-            let kind = match kinds.get(&key) {
-                Some(kind) => *kind,
-                None => {
-                    let kind = cast.kind(fsu)?;
-                    kinds.insert(key, kind);
-                    kind
-                }
+            let kind = if let Some(kind) = kinds.get(&key) {
+                *kind
+            } else {
+                let kind = cast.kind(fsu)?;
+                kinds.insert(key, kind);
+                kind
             };
             let number = cast.speakers.len() as u32;
             cast.kinds[kind as usize].fsus += 1;
@@ -134,22 +130,16 @@ impl Cast {
         for (device, number) in fsu.devices.iter().zip(0..) {
             let Some(conversation) = &device.conversation else { continue };
             let known = self.talks.iter().position(|talk| Arc::ptr_eq(&talk.device, device));
-            let talk = match known {
-                Some(known) => known,
-                None => {
-                    self.talks.push(Arc::new(Talk::new(device, conversation)?));
-                    self.talks.len() - 1
-                }
+            let talk = if let Some(known) = known {
+                known
+            } else {
+                self.talks.push(Arc::new(Talk::new(device, conversation)?));
+                self.talks.len() - 1
             };
             let (sub_dev_type, sub_dev_addr) = (device.sub_dev_type, device.sub_dev_addr);
             talks.push(Voice { device: number, sub_dev_type, sub_dev_addr, talk: talk as u32 });
         }
-        self.kinds.push(Kind {
-            first: (&*fsu.name).into(),
-            fsus: 0,
-            transport: fsu.transport,
-            talks: talks.into(),
-        });
+        self.kinds.push(Kind { first: (&*fsu.name).into(), fsus: 0, transport: fsu.transport, talks: talks.into() });
         Ok(self.kinds.len() as u32 - 1)
     }
 

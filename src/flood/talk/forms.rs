@@ -2,15 +2,16 @@
 
 use crate::expect::Wrong;
 use crate::talk::own::{OwnValue, own_values};
-use fsu_core::client::layouts::as_it_is;
+use fsu_core::client::layouts::{as_it_is, entry};
 use fsu_core::predict::{self, Origin, forms_to};
 use fsu_plan::model::conversation::Conversation;
+use fsu_plan::model::field::KeyPart;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Payload, Reply};
 use fsu_plan::model::rule::FrameOf;
-use fsu_plan::model::template::Template;
+use fsu_plan::model::template::{Encoding, Template};
 use fsu_plan::model::walk::Walk;
-use fsu_plan::wire::walk;
+use fsu_plan::wire::{inner, walk};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -103,6 +104,27 @@ impl Form {
     /// Is it of bytes as they are, and are these they?
     pub fn is_plain(&self, wire: &[u8]) -> bool {
         self.plain.as_ref().is_some_and(|plain| **plain == *wire)
+    }
+
+    /// May a frame that begins so, and has that many bytes in all, become this message?
+    pub fn may_become(&self, beginning: &[u8], size: usize) -> bool {
+        if self.wire_len().is_some_and(|len| len != size) || self.template.encoding != Encoding::Binary {
+            return self.template.encoding == Encoding::Coded || self.wire_len().is_none_or(|len| len == size);
+        }
+        self.fixed.iter().filter(|place| place.start < beginning.len()).all(|place| {
+            let end = place.end.min(beginning.len());
+            beginning.get(place.start..end) == self.frame.get(place.start..end)
+        })
+    }
+
+    /// Does a raw frame have its key? Where the key is not in the header, the entry that the frame fits best is compared.
+    pub fn has_key(&self, raw: &[u8]) -> bool {
+        let Some(command) = self.command.and_then(|number| self.template.commands.get(number)) else { return false };
+        let in_header = |part: &KeyPart| part.at.0 < 0 || part.at.0 as usize + part.len <= self.template.left_len;
+        match self.template.keys.first() {
+            Some(shape) if shape.parts.iter().all(in_header) => inner::key(shape, raw) == command.key,
+            _ => entry(&self.template, raw) == self.command,
+        }
     }
 
     /// Is a raw frame of its layout, whole and with right lengths and checksum, this message? The FSU's own values are not compared.
@@ -210,8 +232,6 @@ fn within(places: Vec<Range<usize>>, end: usize) -> Vec<Range<usize>> {
 
 /// These places without one.
 fn without(places: Vec<Range<usize>>, out: &Range<usize>) -> Vec<Range<usize>> {
-    let around = |place: Range<usize>| {
-        [place.start..place.end.min(out.start), place.start.max(out.end)..place.end]
-    };
+    let around = |place: Range<usize>| [place.start..place.end.min(out.start), place.start.max(out.end)..place.end];
     places.into_iter().flat_map(around).filter(|place| place.start < place.end).collect()
 }

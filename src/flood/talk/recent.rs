@@ -47,9 +47,8 @@ impl Recent {
         while self.0.front().is_some_and(|entry| entry.until_ms < now_ms) {
             self.0.pop_front();
         }
-        let same = |entry: &&mut Entry| {
-            (entry.hash, entry.message) == (told.hash, told.message) && entry.until_ms >= now_ms
-        };
+        let same =
+            |entry: &&mut Entry| (entry.hash, entry.message) == (told.hash, told.message) && entry.until_ms >= now_ms;
         // The latest one: an earlier one of the same bytes is over.
         let again = match self.0.iter_mut().rev().find(same) {
             Some(entry) if !entry.is_acked => Again::Retried,
@@ -92,12 +91,7 @@ mod tests {
                 '!' => recent.acked(u64::from(last), 0),
                 '0'..='9' => now_ms += 1_000 * u64::from(c.to_digit(10).unwrap()),
                 _ => {
-                    let told = Told {
-                        hash: c.into(),
-                        message: 0,
-                        is_unique: c.is_uppercase(),
-                        patience_ms: 3_000,
-                    };
+                    let told = Told { hash: c.into(), message: 0, is_unique: c.is_uppercase(), patience_ms: 3_000 };
                     found.push(match recent.came(told, now_ms) {
                         Again::New => 'n',
                         Again::Retried => 'r',

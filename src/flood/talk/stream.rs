@@ -4,11 +4,12 @@
 //! What is decided depends only on the bytes from a place on, and each decision costs a bounded number of looks at them. The work is
 //! counted ([`Found::effort`]), so that a peer whose bytes look like many beginnings pays for it.
 
-use crate::expect::whole;
+use crate::expect::{Wrong, whole};
 use crate::talk::Talk;
 use crate::talk::forms::Said;
 use fsu_plan::model::field::{FRAME_BYTES_MAX, LengthField};
 use fsu_plan::model::template::{Framing, Template};
+use fsu_plan::model::walk::Walk;
 use fsu_plan::wire::checksum::read_number;
 use fsu_plan::wire::framer::{self, Cut};
 use fsu_plan::wire::inner::{decode_hex, length_means};
@@ -44,18 +45,53 @@ pub struct Found {
 
 /// What these bytes begin with, of what these devices say. `raw` then holds the raw frame of a right message.
 pub fn next(talks: &[&Talk], bytes: &[u8], raw: &mut Vec<u8>) -> Found {
-    let mut look = Look { bytes, effort: 1, more: false, doubtful: None, scratch: Vec::new() };
-    for (number, talk) in talks.iter().enumerate() {
-        if let Some((len, said)) = look.at(number, talk, raw) {
-            return Found { next: Next::Frame { len, talk: number, said }, effort: look.effort };
-        }
+    let mut look = Look::new(bytes);
+    if let Some(next) = look.right(talks, raw) {
+        return Found { next, effort: look.effort };
     }
     let next = match look.doubtful {
-        Some((len, talk, said)) => Next::Frame { len, talk, said },
+        // Its checksum says that it is one frame, or its marks do.
+        Some(Doubtful { len, talk, said, is_sound: true }) => Next::Frame { len, talk, said },
+        Some(Doubtful { len, talk, said, .. }) => match inside(talks, bytes, len, &mut look.effort) {
+            Inside::Right(at) => Next::Skip(at),
+            Inside::Begun => Next::More,
+            Inside::Nothing => Next::Frame { len, talk, said },
+        },
         None if look.more => Next::More,
+        None if look.more_wrong => match inside(talks, bytes, bytes.len(), &mut look.effort) {
+            Inside::Right(at) => Next::Skip(at),
+            Inside::Begun | Inside::Nothing => Next::More,
+        },
         None => Next::Skip(next_start(talks, bytes)),
     };
     Found { next, effort: look.effort }
+}
+
+/// What begins behind the first byte of a frame that is not right.
+enum Inside {
+    /// A right message, after so many bytes.
+    Right(usize),
+    /// Perhaps one.
+    Begun,
+    Nothing,
+}
+
+/// Looks for a message that begins in the first `len` bytes, but for the first one: a frame is not right where it swallows another.
+fn inside(talks: &[&Talk], bytes: &[u8], len: usize, effort: &mut usize) -> Inside {
+    let (mut at, mut raw) = (next_start(talks, bytes), Vec::new());
+    while at < len {
+        let mut look = Look::new(&bytes[at..]);
+        let found = look.right(talks, &mut raw);
+        *effort += look.effort;
+        if found.is_some() {
+            return Inside::Right(at);
+        }
+        if look.more && look.doubtful.is_none() {
+            return Inside::Begun;
+        }
+        at += next_start(talks, &bytes[at..]);
+    }
+    Inside::Nothing
 }
 
 /// Bytes before the first place behind the first byte where a frame may begin.
@@ -71,16 +107,50 @@ fn next_start(talks: &[&Talk], bytes: &[u8]) -> usize {
     1 + next.min().unwrap_or(rest.len())
 }
 
+/// A whole frame that says nothing right.
+#[derive(Clone, Copy, Debug)]
+struct Doubtful {
+    len: usize,
+    talk: usize,
+    said: Said,
+    /// It has a right checksum, or marks around it.
+    is_sound: bool,
+}
+
+/// What tells where a frame ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Marks around it.
+    Marks,
+    /// A length field.
+    Length,
+    /// The sizes that right messages have, and an end that is found.
+    Size,
+}
+
 struct Look<'a> {
     bytes: &'a [u8],
     effort: usize,
+    /// Perhaps a right message has begun.
     more: bool,
-    /// The first frame that is whole and says nothing right.
-    doubtful: Option<(usize, usize, Said)>,
+    /// A frame has begun that cannot become one.
+    more_wrong: bool,
+    /// The first one.
+    doubtful: Option<Doubtful>,
     scratch: Vec<u8>,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, effort: 1, more: false, more_wrong: false, doubtful: None, scratch: Vec::new() }
+    }
+
+    /// A right message at the beginning.
+    fn right(&mut self, talks: &[&Talk], raw: &mut Vec<u8>) -> Option<Next> {
+        let mut all = talks.iter().enumerate();
+        all.find_map(|(talk, of)| self.at(talk, of, raw).map(|(len, said)| Next::Frame { len, talk, said }))
+    }
+
     /// A right message of this talk at the beginning.
     fn at(&mut self, number: usize, talk: &Talk, raw: &mut Vec<u8>) -> Option<(usize, Said)> {
         for (template, forms) in &talk.layouts {
@@ -93,20 +163,23 @@ impl Look<'_> {
                 self.more = true;
                 continue;
             }
-            let (sizes, is_told) = self.sizes(talk, (template, forms));
+            let (sizes, told) = self.sizes(talk, (template, forms));
             for &size in sizes.iter().filter(|size| **size > 0) {
                 let Some(wire) = self.bytes.get(..size) else {
-                    self.more = true;
-                    break;
+                    let may = |form: &u32| talk.forms[*form as usize].may_become(self.bytes, size);
+                    let is_right = forms.iter().any(may);
+                    self.more |= is_right;
+                    self.more_wrong |= !is_right && told == Told::Length;
+                    continue;
                 };
                 self.effort += size;
-                match talk.read(wire, raw) {
-                    Said::Right(form) => return Some((size, Said::Right(form))),
-                    // Not by its size alone: the frame itself says that it ends there, or its checksum does.
-                    said if self.doubtful.is_none() && (is_told || self.is_sound(template, wire)) => {
-                        self.doubtful = Some((size, number, said));
-                    }
-                    Said::Wrong(..) => {}
+                let said = talk.read(wire, raw);
+                let Said::Wrong(_, wrong) = said else { return Some((size, said)) };
+                // Not by its size alone: its marks say that it ends there, its length and end do, or its checksum.
+                let is_sound = told == Told::Marks || self.is_sound(template, wire);
+                let is_told = told == Told::Length && wrong.depth() >= Wrong::Checksum.depth();
+                if (is_sound || is_told) && self.doubtful.is_none_or(|before| is_sound && !before.is_sound) {
+                    self.doubtful = Some(Doubtful { len: size, talk: number, said, is_sound });
                 }
             }
         }
@@ -132,26 +205,27 @@ impl Look<'_> {
         None
     }
 
-    /// Sizes that a frame of this layout may have here, ascending; and whether the bytes themselves tell them.
-    fn sizes(&mut self, talk: &Talk, (template, forms): (&Template, &[u32])) -> (Vec<usize>, bool) {
+    /// Sizes that a frame of this layout may have here, ascending; and what tells them.
+    fn sizes(&mut self, talk: &Talk, (template, forms): (&Template, &[u32])) -> (Vec<usize>, Told) {
         match framer::cut_sent(template, self.bytes) {
-            Some(Cut::Frame(len)) => return (vec![len], true),
+            Some(Cut::Frame(len)) => return (vec![len], Told::Marks),
             Some(Cut::More) => {
+                self.effort += self.bytes.len();
                 self.more |= self.bytes.len() < 2 * FRAME_BYTES_MAX;
-                return (Vec::new(), true);
+                return (Vec::new(), Told::Marks);
             }
-            Some(Cut::No) => return (Vec::new(), true),
+            Some(Cut::No) => return (Vec::new(), Told::Marks),
             None => {}
         }
         if let Framing::Length(number) = template.framing
             && let Some(field) = template.lengths.get(number)
         {
-            return (self.by_length(talk, (template, forms), field), true);
+            return (self.by_length(talk, (template, forms), field), Told::Length);
         }
         let mut sizes = BTreeSet::new();
         for form in forms.iter().map(|&form| &talk.forms[form as usize]) {
             match form.walk() {
-                Some(program) => match walk::size(program, self.bytes) {
+                Some(program) => match self.walked(program) {
                     Ok(size) => drop(sizes.insert(size)),
                     Err(walk::Wrong::Short) => self.more |= self.bytes.len() < FRAME_BYTES_MAX,
                     Err(walk::Wrong::Bad) => {}
@@ -169,7 +243,14 @@ impl Look<'_> {
                 sizes.insert(least + found + end.len() + behind);
             }
         }
-        (sizes.into_iter().collect(), false)
+        (sizes.into_iter().collect(), Told::Size)
+    }
+
+    /// The size that a frame's own fields tell.
+    fn walked(&mut self, program: &Walk) -> Result<usize, walk::Wrong> {
+        let there = &self.bytes[..self.bytes.len().min(FRAME_BYTES_MAX)];
+        self.effort += there.len();
+        walk::size(program, there)
     }
 
     /// The sizes that a length field tells.
