@@ -1,6 +1,7 @@
 //! The load generator against the program, and against peers that answer wrongly.
 
 mod bursts;
+mod listen;
 mod lossy;
 mod told;
 

@@ -269,8 +269,8 @@ impl<'a> Desk<'a> {
             return;
         }
         let fsu = speaker.map_or("", |speaker| &*self.options.cast.speakers[speaker as usize].name);
-        let t_ms = self.start_unix_ms + self.now_ns / 1_000_000;
-        ledger::write(&mut self.lines, t_ms, (fsu, message), event, key);
+        let unix_ms = self.start_unix_ms + self.now_ns / 1_000_000;
+        ledger::write(&mut self.lines, unix_ms, (fsu, message), event, key);
         if self.lines.len() >= LINES_BYTES {
             self.write_lines();
         }

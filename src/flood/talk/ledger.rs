@@ -7,8 +7,10 @@ mod compare;
 
 pub use compare::{Compared, Difference, LedgerError, compare};
 
+pub use fsu_core::answer::talk::key;
+
 use fsu_plan::words;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::io::Write as _;
 
 words! {
@@ -32,36 +34,30 @@ words! {
     }
 }
 
-/// A line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A line, as it is read; keys that only one end writes are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Line {
-    /// Milliseconds since 1970.
-    pub t_ms: u64,
     /// The FSU; empty where the centre does not know it.
     pub fsu: String,
     /// The message.
     pub message: String,
-    /// How many of this message the FSU has sent before, and one. Only the mock knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub number: Option<u64>,
     /// What happened: a word of [`Event`].
     pub event: String,
     /// Its key: FNV-1a, 64 bits, of its first frame as it travels inside outer frames, as 16 hex digits.
     pub key: String,
-}
-
-/// FNV-1a, 64 bits: the key of a message, of its first frame as it travels inside outer frames.
-pub fn key(wire: &[u8]) -> u64 {
-    wire.iter().fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+    /// In place of the others: how many lines are missing here.
+    pub lost: Option<u64>,
 }
 
 /// Appends a line of the centre.
-pub fn write(out: &mut Vec<u8>, t_ms: u64, (fsu, message): (&str, &str), event: Event, key: u64) {
+pub fn write(out: &mut Vec<u8>, unix_ms: u64, (fsu, message): (&str, &str), event: Event, key: u64) {
     let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(unix_ms).unwrap_or(0)).unwrap_or_default();
     // Writing to a Vec cannot fail.
     let _ = writeln!(
         out,
-        "{{\"t_ms\":{t_ms},\"fsu\":{},\"message\":{},\"event\":\"{}\",\"key\":\"{key:016x}\"}}",
+        "{{\"time\":\"{time:.3}\",\"fsu\":{},\"message\":{},\"event\":\"{}\",\"key\":\"{key:016x}\"}}",
         quoted(fsu),
         quoted(message),
         event.name()

@@ -255,7 +255,7 @@ fn lines(fsu: &str, all: &[&str]) -> Vec<u8> {
     let line = |line: &&str| {
         let words: Vec<&str> = line.split(' ').collect();
         format!(
-            "{{\"t_ms\":1,\"fsu\":\"{fsu}\",\"message\":\"{}\",\"event\":\"{}\",\"key\":\"{}\"}}\n",
+            "{{\"time\":\"\",\"fsu\":\"{fsu}\",\"message\":\"{}\",\"event\":\"{}\",\"key\":\"{}\"}}\n",
             words[1], words[0], words[2]
         )
     };
@@ -299,7 +299,12 @@ fn what_is_no_ledger_is_told_with_its_line() {
     check(&[&*good, b"\n\nnonsense\n"].concat(), b"", true, "line 4: expected");
     check(b"", &good, false, "line 1: `sent` is of the other end");
     check(&lines("one", &["acked a 1"]), b"", true, "line 1: `acked` is of the other end");
-    check(&lines("one", &["eaten a 1"]), b"", true, "line 1: no such event: eaten");
+    check(&lines("one", &["eaten a 1"]), b"", true, "line 1: no event of a message: `eaten`");
+    check(b"{}\n", b"", true, "line 1: no event of a message: ``");
+    // What a ledger lost is missing.
+    let lost = [&*good, b"{\"time\":\"\",\"lost\":3}\n"].concat();
+    let compared = compare(&mut &*lost, &mut &*lines("one", &["received a 1"])).unwrap();
+    assert_eq!((compared.lines_missing, &*compared.failures), (3, &["3 lines missing in the ledgers".to_owned()][..]));
     assert_eq!(Event::from_name("given_up"), Some(Event::GivenUp));
     assert_eq!(format!("{:016x}", key(b"")), "cbf29ce484222325");
 }

@@ -89,6 +89,8 @@ pub struct Compared {
     pub received_again: u64,
     /// Acknowledgements of the centre.
     pub acked: u64,
+    /// Lines that the ledgers themselves say are missing in them.
+    pub lines_missing: u64,
     /// Messages that are the same at both ends.
     pub same: u64,
     /// The others, by in what they differ: `lost`, `unsent`, `unacked`, `ack_lost`, `open`.
@@ -159,9 +161,9 @@ impl Compared {
 /// A line that is none of a ledger, or one of the other end's; true: in that of the mock.
 pub fn compare(mock: &mut dyn BufRead, centre: &mut dyn BufRead) -> Result<Compared, (bool, LedgerError)> {
     let mut all = Accounts::default();
-    lines(centre, |line, event| all.centre(&line, event)).map_err(|error| (false, error))?;
-    lines(mock, |line, event| all.mock(&line, event)).map_err(|error| (true, error))?;
-    Ok(all.compared())
+    let told = lines(centre, |line, event| all.centre(line, event)).map_err(|error| (false, error))?;
+    let ours = lines(mock, |line, event| all.mock(line, event)).map_err(|error| (true, error))?;
+    Ok(all.compared(told + ours))
 }
 
 /// Accounts by a hash of message, key and FSU: some 100 bytes a message.
@@ -219,8 +221,8 @@ impl Accounts {
         true
     }
 
-    fn compared(self) -> Compared {
-        let mut total = Compared { version: VERSION, ..Compared::default() };
+    fn compared(self, lines_missing: u64) -> Compared {
+        let mut total = Compared { version: VERSION, lines_missing, ..Compared::default() };
         let mut named: Vec<(Difference, Named)> = Vec::new();
         for Entry { account, names } in self.all.into_values() {
             total.sent += u64::from(account.sent);
@@ -242,7 +244,9 @@ impl Accounts {
         let failing = Difference::ALL.into_iter().filter(|difference| difference.fails());
         let told = failing.filter_map(|difference| Some((total.differences.get(difference.name())?, difference)));
         let failures = told.map(|(count, why)| format!("{} {}", counted(*count, "message"), why.meaning()));
-        total.failures = failures.collect();
+        let missing = Some(lines_missing).filter(|lines| *lines > 0);
+        let missing = missing.map(|lines| format!("{} missing in the ledgers", counted(lines, "line")));
+        total.failures = failures.chain(missing).collect();
         total.passed = total.failures.is_empty();
         named.sort();
         named.truncate(NAMED_MAX);
@@ -273,15 +277,15 @@ impl Account {
     }
 }
 
-/// Hands over each line. False: the line is not of this end.
-fn lines(input: &mut dyn BufRead, mut take: impl FnMut(Line, Event) -> bool) -> Result<(), LedgerError> {
-    let (mut text, mut number) = (Vec::new(), 0);
+/// Hands over each line; false: the line is not of this end. Returns how many are missing.
+fn lines(input: &mut dyn BufRead, mut take: impl FnMut(&Line, Event) -> bool) -> Result<u64, LedgerError> {
+    let (mut text, mut number, mut missing) = (Vec::new(), 0, 0);
     loop {
         text.clear();
         number += 1;
         let read = io::Read::take(&mut *input, LINE_BYTES_MAX).read_until(b'\n', &mut text)?;
         if read == 0 {
-            return Ok(());
+            return Ok(missing);
         }
         let wrong = |why: String| LedgerError::Line { line: number, why };
         if text.last() != Some(&b'\n') && read as u64 == LINE_BYTES_MAX {
@@ -291,10 +295,14 @@ fn lines(input: &mut dyn BufRead, mut take: impl FnMut(Line, Event) -> bool) -> 
             continue;
         }
         let line: Line = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-        let event = Event::from_name(&line.event).ok_or_else(|| wrong(format!("no such event: {}", line.event)))?;
-        let told = line.event.clone();
-        if !take(line, event) {
-            return Err(wrong(format!("`{told}` is of the other end: the mock's ledger comes first")));
+        if let Some(lost) = line.lost {
+            missing += lost;
+            continue;
+        }
+        let event =
+            Event::from_name(&line.event).ok_or_else(|| wrong(format!("no event of a message: `{}`", line.event)))?;
+        if !take(&line, event) {
+            return Err(wrong(format!("`{}` is of the other end: the mock's ledger comes first", line.event)));
         }
     }
 }
