@@ -32,8 +32,8 @@ fn schemas_of_the_load_generator_are_current() {
     let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("docs/schema");
     let all = [
         ("flood-report", fsu_flood::schema::report()),
-        ("flood-centre", fsu_flood::schema::centre()),
-        ("flood-reconcile", fsu_flood::schema::reconcile()),
+        ("flood-centre", fsu_flood::listen::schema::centre()),
+        ("flood-reconcile", fsu_flood::listen::schema::reconcile()),
         ("flood-values", fsu_flood::schema::values()),
     ];
     for (name, expected) in all {

@@ -86,7 +86,7 @@ impl Reports {
 pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     screen_is_built(args.screen, HAS_SCREEN)?;
     let reports = Reports::claim(args, say)?;
-    if let [mock, centre] = &*args.reconcile {
+    if let [mock, centre] = &*args.at.reconcile {
         return super::listen::reconcile((mock, centre), &reports);
     }
     if let Some(path) = &args.from {
@@ -95,7 +95,7 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
     let mut stop = || matches!(asked.try_recv(), Ok(Signal::Stop(_)));
     let send_for = seconds("--seconds", args.seconds.unwrap_or(SECONDS))?;
-    if args.centre.is_some() || !args.listen.is_empty() {
+    if args.at.centre.is_some() || !args.at.listen.is_empty() {
         return super::listen::centre(args, &reports, &mut stop);
     }
     super::listen::needs_centre(args)?;

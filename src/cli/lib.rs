@@ -13,6 +13,7 @@
 
 pub mod args;
 pub mod ask;
+pub mod centre_args;
 pub mod check;
 pub mod columns;
 pub mod describe;
@@ -110,8 +111,8 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
             match args.kind {
                 SchemaKind::Config(kind) => schema::text(kind),
                 SchemaKind::FloodReport => fsu_flood::schema::report(),
-                SchemaKind::FloodCentre => fsu_flood::schema::centre(),
-                SchemaKind::FloodReconcile => fsu_flood::schema::reconcile(),
+                SchemaKind::FloodCentre => fsu_flood::listen::schema::centre(),
+                SchemaKind::FloodReconcile => fsu_flood::listen::schema::reconcile(),
                 SchemaKind::FloodValues => fsu_flood::schema::values(),
             }
             .as_bytes(),

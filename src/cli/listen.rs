@@ -24,10 +24,10 @@ use std::sync::{Arc, Mutex};
 /// Which, and what to write.
 pub fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
     let given = [
-        ("--ack-delay", args.ack_delay != (0, 0)),
-        ("--ack-drop", args.ack_drop > 0.0),
-        ("--ack-wrong", args.ack_wrong > 0.0),
-        ("--message-ledger", args.message_ledger.is_some()),
+        ("--ack-delay", args.at.ack_delay != (0, 0)),
+        ("--ack-drop", args.at.ack_drop > 0.0),
+        ("--ack-wrong", args.at.ack_wrong > 0.0),
+        ("--message-ledger", args.at.message_ledger.is_some()),
     ];
     match given.iter().find(|(_, is_given)| *is_given) {
         Some((name, _)) => Err(usage(format!("{name} is for a centre: give --listen ADDR, too"))),
@@ -41,15 +41,15 @@ pub fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
 /// Options that do not fit the configuration, and what the machine refuses.
 pub fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> bool) -> Result<Exit, CliError> {
     let is_given = args.which.is_given();
-    let fleet = (is_given || !args.listen.is_empty()).then(|| fleet::load(&args.which.origin(), reports.say));
+    let fleet = (is_given || !args.at.listen.is_empty()).then(|| fleet::load(&args.which.origin(), reports.say));
     let fleet = fleet.transpose()?;
     if fleet.is_none() && !args.fsu.is_empty() {
         return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));
     }
-    let at = args.centre.is_none().then_some(&*args.listen);
+    let at = args.at.centre.is_none().then_some(&*args.at.listen);
     let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu, at)).unwrap_or_default();
     let options = Arc::new(options(args, fleet.as_ref())?);
-    let named = if args.listen.is_empty() { "--centre" } else { "--listen" };
+    let named = if args.at.listen.is_empty() { "--centre" } else { "--listen" };
     let speaks = !options.cast.talks.is_empty();
     if fleet.is_some() && expected.is_empty() && !speaks {
         return Err(usage(format!(
@@ -77,7 +77,7 @@ fn options(args: &FloodArgs, fleet: Option<&Fleet>) -> Result<Options, CliError>
     let named = |fsu: &&Fsu| args.fsu.is_empty() || args.fsu.iter().any(|glob| fits(glob, &fsu.name));
     let fsus: Vec<&Fsu> = fleet.iter().flat_map(|fleet| fleet.fsus.iter()).filter(named).collect();
     let cast = Cast::new(&fsus, |fsu| choice.address(fsu)).map_err(|error| told(&error))?;
-    let acks = AckPolicy { delay_ms: args.ack_delay, drop: args.ack_drop, wrong: args.ack_wrong };
+    let acks = AckPolicy { delay_ms: args.at.ack_delay, drop: args.at.ack_drop, wrong: args.at.ack_wrong };
     if acks.wrong > 0.0 {
         can_be_wrong(&cast)?;
     }
@@ -86,13 +86,13 @@ fn options(args: &FloodArgs, fleet: Option<&Fleet>) -> Result<Options, CliError>
         made.map(|file| Arc::new(Mutex::new(file)))
     };
     let (threads, cpus) = threads(args)?;
-    let time = match (args.seconds, args.centre) {
+    let time = match (args.seconds, args.at.centre) {
         (Some(given), _) => Some(seconds("--seconds", given)?),
         (None, Some(_)) => Some(seconds("--seconds", SECONDS)?),
         (None, None) => None,
     };
     Ok(Options {
-        addresses: args.centre.map_or_else(|| args.listen.clone(), |address| vec![address]),
+        addresses: args.at.centre.map_or_else(|| args.at.listen.clone(), |address| vec![address]),
         accepts: fsus.iter().any(|fsu| !fsu.transport.is_datagrams()),
         cast: Arc::new(cast),
         accounts: fleet.map(|fleet| fleet.accounts.clone()).unwrap_or_default(),
@@ -100,9 +100,9 @@ fn options(args: &FloodArgs, fleet: Option<&Fleet>) -> Result<Options, CliError>
         time,
         threads,
         cpus,
-        connections_max: args.connections_max,
+        connections_max: args.at.connections_max,
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
-        ledger: args.message_ledger.as_deref().map(open).transpose()?,
+        ledger: args.at.message_ledger.as_deref().map(open).transpose()?,
         quiet: args.quiet,
     })
 }

@@ -1,7 +1,6 @@
 //! The load generator: asks the FSUs of a configuration, and verifies what they answer.
 
 pub mod book;
-pub mod centre;
 pub mod clock;
 pub mod engine;
 pub mod expect;
@@ -26,6 +25,7 @@ pub mod workload;
 pub use book::{account, tally};
 pub use engine::worker;
 pub use link::broadcast;
+pub use listen::heard as centre;
 #[cfg(feature = "screen")]
 pub use report::screen;
 pub use report::{html, schema, sum, text};

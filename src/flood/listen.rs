@@ -5,16 +5,18 @@
 //! - [`thread`]: a thread: what comes, and what leaves later.
 //! - [`count`]: what is counted.
 //! - [`run`]: sockets, threads, a line a second.
-//! - [`report`]: the end.
+//! - [`heard`], [`report`], [`html`], [`schema`]: the end.
 //!
 //! A connection takes some 200 bytes while nothing is half there; see [`streams::Conn`].
 
 pub mod acks;
 pub mod count;
 pub mod datagrams;
+pub mod heard;
 pub mod html;
 pub mod report;
 pub mod run;
+pub mod schema;
 pub mod streams;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,8 +1,8 @@
 //! The report of a centre as one page of HTML that needs nothing else.
 
 use super::count::Closed;
+use super::heard::CentreReport;
 use super::report::{MessageReport, MessagesReport};
-use crate::centre::CentreReport;
 use crate::numbers::{counted, thousands, time_of};
 use crate::report::html::{STYLE, escaped, said};
 use fsu_plan::texts::Texts;

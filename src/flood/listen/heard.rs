@@ -1,6 +1,6 @@
-//! What a centre heard ([`crate::listen`]): heartbeats of each FSU, and messages.
+//! What a centre heard: heartbeats of each FSU, and messages.
 
-use crate::listen::report::MessagesReport;
+use super::report::MessagesReport;
 use crate::numbers::{counted, thousands};
 use crate::workload::targets::fits;
 use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};

@@ -1,0 +1,51 @@
+//! What `flood` can be told as a centre.
+
+use clap::{Args, ValueHint};
+use fsu_flood::listen::CONNECTIONS_MAX;
+use fsu_flood::listen::acks::AckPolicy;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Options of a centre.
+#[derive(Debug, Args)]
+pub struct CentreArgs {
+    /// Only listen on this address, as a supervision centre does: count the heartbeats of each FSU, verify and acknowledge messages
+    ///
+    /// --config says which FSUs are expected; --fsu selects some of them; --seconds, --json and --quiet work as usual. The run fails
+    /// if no heartbeat arrives, or none from an FSU whose interval fits in the time.
+    #[arg(long, value_name = "ADDR", conflicts_with_all = [
+        "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "datagram", "retries", "drop",
+        "connections", "pipelining", "sockets", "echo", "equal", "no_gso", "requests", "warmup", "timeout_ms",
+        "max_loss", "screen", "from", "mock_stats", "judged", "listen",
+    ])]
+    pub centre: Option<SocketAddr>,
+    /// Play the centre on this address, for devices that speak first: accept connections and datagrams, verify and acknowledge messages
+    ///
+    /// May be given several times. The messages and their acknowledgements are those of the configuration. It goes on until it is
+    /// stopped, or for --seconds.
+    #[arg(long, value_name = "ADDR", conflicts_with_all = [
+        "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "datagram", "retries", "drop",
+        "connections", "pipelining", "sockets", "echo", "equal", "no_gso", "requests", "warmup", "timeout_ms",
+        "max_loss", "screen", "from", "mock_stats", "judged",
+    ])]
+    pub listen: Vec<SocketAddr>,
+    /// Centre: milliseconds from a message to its acknowledgement; a range draws one for each
+    #[arg(long, value_name = "MS|FROM-TO", value_parser = AckPolicy::delay, default_value = "0")]
+    pub ack_delay: (u64, u64),
+    /// Centre: share of acknowledgements that are not sent: 0 to 1, or percent with %
+    #[arg(long, value_name = "PART", value_parser = AckPolicy::part, default_value = "0")]
+    pub ack_drop: f64,
+    /// Centre: share of acknowledgements with another value in a field that must be equal, or with a wrong checksum
+    #[arg(long, value_name = "PART", value_parser = AckPolicy::part, default_value = "0")]
+    pub ack_wrong: f64,
+    /// Centre: most connections at one time
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX)]
+    pub connections_max: usize,
+    /// Centre: write a line of JSON for each message that is received and for each acknowledgement
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub message_ledger: Option<PathBuf>,
+    /// Send nothing: compare the message ledger of a mock (`run --message-ledger`) with that of a centre, message by message
+    #[arg(long, value_names = ["MOCK", "CENTRE"], num_args = 2, value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["config", "centre", "listen", "from", "message_ledger", "html", "mock_stats"])]
+    pub reconcile: Vec<PathBuf>,
+}
