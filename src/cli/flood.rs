@@ -1,5 +1,7 @@
 //! `flood`: arguments to a run of the load generator.
 
+mod listen;
+
 use super::args::FloodArgs;
 use super::exit::{CliError, Exit};
 use super::fleet;
@@ -33,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `--seconds` of a load, where it is not given.
-pub(super) const SECONDS: f64 = 10.0;
+const SECONDS: f64 = 10.0;
 /// Maximum of any time argument: a day is long, a month is a mistake.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 /// Maximum rate, above what any machine sends.
@@ -45,20 +47,20 @@ const REPORT_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of the mock's counters.
 const STATS_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of printed ports.
-pub(super) const PORTS_BYTES_MAX: u64 = 64 << 20;
+const PORTS_BYTES_MAX: u64 = 64 << 20;
 
 /// Where reports go, tested before the run.
-pub struct Reports {
-    pub(super) json: Option<OutFile>,
-    pub(super) html: Option<OutFile>,
+struct Reports {
+    json: Option<OutFile>,
+    html: Option<OutFile>,
     /// Where the text goes.
-    pub(super) words: Words,
-    pub(super) say: Texts,
+    words: Words,
+    say: Texts,
 }
 
 impl Reports {
     /// Prints the text.
-    pub(super) fn tell(&self, text: &str) -> Result<(), CliError> {
+    fn tell(&self, text: &str) -> Result<(), CliError> {
         if self.words == Words::Stdout {
             return super::print(text.as_bytes()).map(drop);
         }
@@ -87,7 +89,7 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     screen_is_built(args.screen, HAS_SCREEN)?;
     let reports = Reports::claim(args, say)?;
     if let [mock, centre] = &*args.at.reconcile {
-        return super::listen::reconcile((mock, centre), &reports);
+        return listen::reconcile((mock, centre), &reports);
     }
     if let Some(path) = &args.from {
         return finish(args, &reports, earlier(path)?);
@@ -96,9 +98,9 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     let mut stop = || matches!(asked.try_recv(), Ok(Signal::Stop(_)));
     let send_for = seconds("--seconds", args.seconds.unwrap_or(SECONDS))?;
     if args.at.centre.is_some() || !args.at.listen.is_empty() {
-        return super::listen::centre(args, &reports, &mut stop);
+        return listen::centre(args, &reports, &mut stop);
     }
-    super::listen::needs_centre(args)?;
+    listen::needs_centre(args)?;
     let options = Asked { args, say }.options(send_for, &fleet::load(&args.which.origin(), say)?)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut show = show(args, say)?;
@@ -181,26 +183,26 @@ fn mock_stats(path: &Path) -> Result<serde_json::Value, CliError> {
         .map_err(|error| usage(format!("{} holds no statistics of run: {error}", path.display())))
 }
 
-pub(super) fn json(report: &impl Serialize) -> Result<String, CliError> {
+fn json(report: &impl Serialize) -> Result<String, CliError> {
     let json = serde_json::to_string_pretty(report).map_err(|error| usage(format!("--json: {error}")))?;
     Ok(format!("{json}\n"))
 }
 
-pub(super) fn written(file: &OutFile, text: &str) -> Result<(), CliError> {
+fn written(file: &OutFile, text: &str) -> Result<(), CliError> {
     let written = file.write(|out| out.write_all(text.as_bytes()));
     written.map_err(|error| usage(format!("{} cannot be written: {error}", file.path().display())))
 }
 
-pub(super) fn usage(text: impl Into<String>) -> CliError {
+fn usage(text: impl Into<String>) -> CliError {
     CliError::new(Exit::Usage, text)
 }
 
 /// An error's own words.
-pub(super) fn told(error: &impl ToString) -> CliError {
+fn told(error: &impl ToString) -> CliError {
     usage(error.to_string())
 }
 
-pub(super) fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
+fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
     if (0.0..=SECONDS_MAX).contains(&value) {
         Ok(Duration::from_secs_f64(value))
     } else {
@@ -209,7 +211,7 @@ pub(super) fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
 }
 
 /// A whole file, `-` being standard input.
-pub(super) fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
+fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
     let input: io::Result<(Box<dyn Read>, u64)> = if path == Path::new("-") {
         Ok((Box::new(io::stdin().lock()), 0))
     } else {
@@ -346,7 +348,7 @@ impl Asked<'_> {
 }
 
 /// Threads, and the processors that they are pinned to.
-pub(super) fn threads(args: &FloodArgs) -> Result<(usize, Vec<usize>), CliError> {
+fn threads(args: &FloodArgs) -> Result<(usize, Vec<usize>), CliError> {
     let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
     let cpus = listed.map_err(|error| told(&error))?.unwrap_or_default();
     let threads = args.threads.map_or(cpus.len().max(1), usize::from);

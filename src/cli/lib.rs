@@ -26,7 +26,6 @@ mod golden;
 pub mod help;
 pub mod init;
 pub mod language;
-pub mod listen;
 pub mod outfile;
 pub mod panics;
 pub mod plan;

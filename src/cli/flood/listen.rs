@@ -1,9 +1,9 @@
 //! `flood --centre`, `flood --listen`, `flood --reconcile`: the centre's end of what devices say.
 
-use super::args::FloodArgs;
-use super::exit::{CliError, Exit};
-use super::fleet;
-use super::flood::{PORTS_BYTES_MAX, Reports, SECONDS, json, read, seconds, threads, told, usage, written};
+use super::{PORTS_BYTES_MAX, Reports, SECONDS, json, read, seconds, threads, told, usage, written};
+use crate::args::FloodArgs;
+use crate::exit::{CliError, Exit};
+use crate::fleet;
 use fsu_flood::centre::{self, Called, CentreReport};
 use fsu_flood::listen::acks::AckPolicy;
 use fsu_flood::listen::report::MessagesReport;
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 ///
 /// # Errors
 /// Which, and what to write.
-pub fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
+pub(super) fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
     let given = [
         ("--ack-delay", args.at.ack_delay != (0, 0)),
         ("--ack-drop", args.at.ack_drop > 0.0),
@@ -39,7 +39,7 @@ pub fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
 ///
 /// # Errors
 /// Options that do not fit the configuration, and what the machine refuses.
-pub fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> bool) -> Result<Exit, CliError> {
+pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> bool) -> Result<Exit, CliError> {
     let is_given = args.which.is_given();
     let fleet = (is_given || !args.at.listen.is_empty()).then(|| fleet::load(&args.which.origin(), reports.say));
     let fleet = fleet.transpose()?;
@@ -126,7 +126,7 @@ fn can_be_wrong(cast: &Cast) -> Result<(), CliError> {
 ///
 /// # Errors
 /// A file that is no ledger.
-pub fn reconcile((mock, centre): (&Path, &Path), reports: &Reports) -> Result<Exit, CliError> {
+pub(super) fn reconcile((mock, centre): (&Path, &Path), reports: &Reports) -> Result<Exit, CliError> {
     let open = |path: &Path| {
         let file = File::open(path).map_err(|error| usage(format!("{} cannot be read: {error}", path.display())))?;
         Ok::<_, CliError>(BufReader::new(file))
