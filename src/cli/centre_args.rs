@@ -1,7 +1,7 @@
 //! What `flood` can be told as a centre.
 
 use clap::{Args, ValueHint};
-use fsu_flood::listen::CONNECTIONS_MAX;
+use fsu_flood::listen::DIALLED_MAX;
 use fsu_flood::listen::acks::AckPolicy;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ pub struct CentreArgs {
     #[arg(long, value_name = "PART", value_parser = AckPolicy::part, default_value = "0")]
     pub ack_wrong: f64,
     /// Centre: most connections at one time
-    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX)]
+    #[arg(long, value_name = "N", default_value_t = DIALLED_MAX)]
     pub connections_max: usize,
     /// Centre: write a line of JSON for each message that is received and for each acknowledgement
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Connections at one time, if nothing else is said (`--connections-max`). Each takes some 200 bytes here, and about 3 KB in the kernel.
-pub const CONNECTIONS_MAX: usize = 100_000;
+pub const DIALLED_MAX: usize = 100_000;
 
 /// What a centre is told.
 #[derive(Debug)]

@@ -205,7 +205,7 @@ fn limit_unread_bytes_max_of_acknowledgements() {
 }
 
 #[test]
-fn limit_connections_max_one_more_is_refused() {
+fn limit_dialled_max_one_more_is_refused() {
     let options = options(AckPolicy::default());
     let mut hall = Hall::new(&options);
     let _two = (hall.dial(), hall.dial());
@@ -213,5 +213,5 @@ fn limit_connections_max_one_more_is_refused() {
     let mut third = hall.dial();
     assert_eq!((hall.desk.count.open, hall.closed(Closed::TooMany)), (2, 1));
     assert!(matches!(third.read(&mut [0; 1]), Ok(0) | Err(_)));
-    assert_eq!(crate::listen::CONNECTIONS_MAX, 100_000);
+    assert_eq!(crate::listen::DIALLED_MAX, 100_000);
 }
