@@ -196,3 +196,69 @@ fn over_an_accepted_connection() {
         talk("tcp", driver, |run| Box::new(Tcp(run.tcp("site"))), false);
     }
 }
+
+/// A device that dials out: its hello is not acknowledged, so it hangs up and dials again, until the centre is willing.
+#[test]
+fn over_a_dialled_connection_that_it_ends_itself() {
+    for driver in DRIVERS {
+        let (listener, to) = crate::dial::centre();
+        let connect = json!({"to": to.to_string(), "reconnect_ms": [1, 20]});
+        let tree = Tree::new(&[crate::dial::dialling("site", &connect, &json!({}))], &json!({}));
+        let hello = json!({"frame": "05", "on": "connect", "data": {"tag": "00000007"}, "enters": "in",
+            "ack": {"frame": "04", "within_ms": 100, "else": "reconnect"}});
+        let beat = json!({"frame": "03", "every_ms": 50, "while": "in"});
+        let mut rules = rules();
+        rules["messages"] = json!({"hello": hello, "beat": beat});
+        tree.write("meter/rules/default.json", &rules.to_string());
+        let run = Run::start(&tree, driver);
+        let hello = meter(0, 5, &[0, 0, 0, 7]);
+        let next = || Tcp(crate::harness::Tcp(crate::dial::accept(&listener).0));
+        for _ in 0..2 {
+            let mut centre = next();
+            assert_eq!(centre.receive(), hello);
+            centre.0.expect_end();
+        }
+        let mut centre = next();
+        assert_eq!(centre.receive(), hello);
+        centre.send(&meter(0, 4, &[]));
+        let beat = meter(0, 3, &[0, 0]);
+        assert_eq!((centre.receive(), centre.receive()), (beat.clone(), beat));
+        drop(centre);
+        // In no state any more: the next connection begins with a hello.
+        assert_eq!(next().receive(), hello);
+        let ended = run.stop();
+        assert_eq!([ended.count("/messages/0/acknowledged"), ended.count("/messages/0/retried")], [1, 0]);
+        assert!(ended.count("/messages/0/given_up") >= 2 && ended.count("/messages/1/sent") >= 2, "{driver:?}");
+    }
+}
+
+/// Over datagrams, `connect` names a centre that has not asked.
+#[test]
+fn datagrams_go_to_the_centre_of_connect() {
+    for (transport, driver) in
+        ["udp", "datagram"].into_iter().flat_map(|transport| DRIVERS.map(|driver| (transport, driver)))
+    {
+        let centre = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        centre.set_read_timeout(Some(crate::harness::PATIENCE)).expect("set");
+        let connect = json!({"to": centre.local_addr().expect("bound").to_string()});
+        let tree =
+            Tree::new(&[crate::dial::dialling("site", &connect, &json!({"protocol_type": transport}))], &json!({}));
+        tree.write("meter/rules/default.json", &rules().to_string());
+        let run = Run::start(&tree, driver);
+        let mut bytes = [0; 200];
+        let (size, from) = centre.recv_from(&mut bytes).expect("a hello");
+        let hello = meter(9, 5, &[0, 0, 0, 1]);
+        let ack = meter(9, 4, &[]);
+        if transport == "udp" {
+            assert_eq!(bytes[..size], reply(ID, METER, &hello));
+            centre.send_to(&request(ID, METER, &ack), from).expect("sent");
+        } else {
+            assert_eq!(bytes[..size], hello);
+            centre.send_to(&ack, from).expect("sent");
+        }
+        let (size, _) = centre.recv_from(&mut bytes).expect("it is ready");
+        let ready = meter(0, 3, &[0xAA, 0xAA]);
+        assert!(bytes[..size].ends_with(&ready) || transport == "udp", "{:?}", &bytes[..size]);
+        assert_eq!(run.stop().count("/totals/messages_acknowledged"), 1, "{transport}");
+    }
+}

@@ -7,7 +7,6 @@ use super::protocol::Protocol;
 use super::recorder::Recorder;
 use super::serve::Serve;
 use super::tcp::conn::{PIECE, UnsentReply};
-use super::tcp::end::By;
 use super::timers::later::Timer;
 use super::timers::pending::Dest;
 use super::udp::Speech;
@@ -132,15 +131,12 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// A connection is up: accepted, or dialled. Call [`Serve::on_stirred`] once the driver has it.
-    pub(crate) fn on_link_up(&mut self, socket: u32, id: ConnId, now: Clock) {
-        if self.fsu_that_talks(socket).is_none() {
-            return;
+    /// A connection is up: accepted, or dialled.
+    pub(crate) fn on_link_up(&mut self, socket: u32, id: ConnId, now: Clock, io: &mut impl Io) {
+        if self.fsu_that_talks(socket).is_some() {
+            self.talkers.made(socket).conns.push(id);
+            self.talk(socket, Cause::Connect, now, io);
         }
-        self.talkers.made(socket).conns.push(id);
-        self.prompt(socket, Cause::Connect, now);
-        // What is said needs the driver's end of the connection.
-        self.talk_at(socket, now.mono_ms.max(1));
     }
 
     /// A connection is gone.
@@ -203,7 +199,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             Cause::Due => {}
             Cause::Start => {
                 speak::start(turn, whose);
-                if is_heard {
+                // Over datagrams, who is told whom to send to has a centre from the start.
+                if turn.fsu.connect.is_some() && turn.fsu.transport != Transport::Tcp {
                     speak::connect(turn);
                 }
             }
@@ -224,7 +221,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         let mut clients = 0..slot.clients.len();
         let is_live = |index| slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms, &self.routes).flatten();
-        self.static_centre(fsu).is_some() || clients.any(|index| is_live(index).is_some())
+        self.static_centres(fsu).iter().flatten().next().is_some() || clients.any(|index| is_live(index).is_some())
     }
 
     /// An FSU speaks: everything that is due is said.
@@ -376,7 +373,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     fn hang_up(&mut self, socket: u32, io: &mut impl Io) {
         let conns = self.talkers.get_mut(socket).map(|talker| talker.conns.clone()).unwrap_or_default();
         for id in conns {
-            self.shut(id, Reason::PeerGone, By::Message, io);
+            self.reconnect(id, io);
         }
     }
 }

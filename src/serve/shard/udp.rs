@@ -306,8 +306,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
 
         // Those that have not asked, so no local address is known.
-        let own = fsu.connect.as_ref().map(|connect| connect.to);
-        let mut fixed = [self.fleet.center, own.filter(|_| own != self.fleet.center)];
+        let mut fixed = static_centres(self.fleet.center, fsu);
         if is_offline(fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {
             return;
         }
@@ -362,9 +361,9 @@ pub(super) struct Speech<'a> {
 }
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
-    /// The centre that gets what an FSU says though it has not asked.
-    pub(super) fn static_centre(&self, fsu: &Fsu) -> Option<SocketAddr> {
-        self.fleet.center.filter(|_| fsu.transport == Transport::Udp)
+    /// The centres that get what an FSU says though they have not asked.
+    pub(super) fn static_centres(&self, fsu: &Fsu) -> [Option<SocketAddr>; 2] {
+        static_centres(self.fleet.center, fsu)
     }
 
     /// Sends a datagram to those who get it.
@@ -372,7 +371,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let Speech { to, sent } = speech;
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let centre = self.fleet.center.filter(|_| fsu.transport == Transport::Udp);
+        let mut centres = static_centres(self.fleet.center, fsu);
         let mut sink = DatagramSink {
             io,
             later: &mut self.later,
@@ -393,7 +392,6 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             effort: 0,
         };
         let latest = slot.clients.latest();
-        let mut centre_done = false;
         let mut receivers = 0;
         for index in 0..slot.clients.len() {
             if to == To::Latest && Some(index) != latest {
@@ -403,19 +401,29 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             let Some(Some(Route { peer, local })) = way else { continue };
             (sink.peer, sink.local) = (peer, local);
             sink.say(sent);
-            centre_done |= centre == Some(peer);
+            centres = centres.map(|centre| centre.filter(|&centre| centre != peer));
             receivers += 1;
         }
-        if let Some(peer) = centre.filter(|_| !centre_done && (to == To::All || receivers == 0)) {
-            // A static centre has not asked, so no local address is known.
-            (sink.peer, sink.local) = (peer, Local::ANY);
-            sink.say(sent);
+        for peer in centres.into_iter().flatten() {
+            if to == To::All || receivers == 0 {
+                // A static centre has not asked, so no local address is known.
+                (sink.peer, sink.local) = (peer, Local::ANY);
+                sink.say(sent);
+                receivers += 1;
+            }
         }
         let no_room = sink.no_room;
         let effort = sink.effort;
         self.effort.add(FRAME_EFFORT + effort);
         count_no_room(&mut slot.state.counters, no_room);
     }
+}
+
+/// The static centre, and the one of `connect`.
+fn static_centres(center: Option<SocketAddr>, fsu: &Fsu) -> [Option<SocketAddr>; 2] {
+    let center = center.filter(|_| fsu.transport == Transport::Udp);
+    let own = fsu.connect.as_ref().map(|connect| connect.to).filter(|&own| Some(own) != center);
+    [own, center]
 }
 
 /// Records traffic of an FSU, and counts a record that is lost.

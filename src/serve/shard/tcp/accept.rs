@@ -58,7 +58,6 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let unread = Unread::since(now.mono_of(now.arrived_ns), now.mono_ns);
         let id = self.conns.add(Conn { unread, is_of_peer: true, ..Conn::new(socket, peer, now.mono_ms) });
         self.arm(id);
-        self.on_link_up(socket, id, now);
         Some(id)
     }
 

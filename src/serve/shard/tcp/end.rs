@@ -26,8 +26,6 @@ pub(crate) enum By {
     Reason(Reason),
     /// A fault made on purpose.
     Fault(FaultKind),
-    /// A message was not acknowledged, and its `else` says so.
-    Message,
     /// A reload took the FSU away.
     Reload,
     /// A reload changed where the FSU dials out to.

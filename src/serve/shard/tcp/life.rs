@@ -12,12 +12,14 @@ use fsu_plan::wire::reason::Reason;
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// A connection is up, accepted or dialled, and the driver has it: from now on it can be written to.
-    pub fn on_up(&mut self, id: ConnId, _now: Clock, _io: &mut impl Io) {
-        let Some(_conn) = self.conns.get(id).filter(|conn| conn.muted.is_none()) else { return };
+    pub fn on_up(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.muted.is_none()) else { return };
+        self.on_link_up(conn.socket, id, now, io);
     }
 
     /// A connection that was up is gone, whoever ended it: `id` is of none any more. A dialled one is dialled again.
-    pub(super) fn on_down(&mut self, _id: ConnId, conn: &Conn, _io: &mut impl Io) {
+    pub(super) fn on_down(&mut self, id: ConnId, conn: &Conn, io: &mut impl Io) {
+        self.on_link_down(conn.socket, id, io);
         match conn.way {
             Way::Accepted => {}
             Way::Dialling => self.dial_later(conn.socket, false),
@@ -27,7 +29,6 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
 
     /// Ends a connection on purpose, for example because an acknowledgement did not come. One that the FSU dialled is dialled again, after a
     /// wait that grows as after a failed dial; an accepted one is left to the centre.
-    #[allow(dead_code, reason = "for messages whose acknowledgement does not come")]
     pub(crate) fn reconnect(&mut self, id: ConnId, io: &mut impl Io) {
         self.shut(id, Reason::PeerGone, By::Reconnect, io);
     }

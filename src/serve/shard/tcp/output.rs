@@ -247,7 +247,6 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             By::Fault(kind) => {
                 log::info!("{name}: connection of centre {peer} closed: fault {} ({})", kind.name(), kind.meaning());
             }
-            By::Message => log::info!("{name}: connection of centre {peer} closed: a message was not acknowledged"),
             By::Reload => log::info!("{name}: connection of centre {peer} closed: reload, the FSU is gone"),
             By::Moved => log::info!("{name}: connection to centre {peer} closed: reload, it dials elsewhere"),
             By::Reconnect => log::info!("{name}: connection of centre {peer} closed: it reconnects"),
@@ -297,10 +296,6 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
         slot.disconnect();
-        if self.fleet.fsus[slot.fsu as usize].talks {
-            self.on_link_down(socket, id, io);
-        }
-        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         match lost {
             Lost::Drop(reason) => slot.state.counters.dropped[reason as usize] += count,
             Lost::Fault(kind) => {
