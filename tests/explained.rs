@@ -140,3 +140,42 @@ fn a_key_behind_a_text_is_explained() {
     ];
     assert!(said.iter().all(|said| text.contains(said)), "{text}");
 }
+
+/// What `explain` says of a frame of the tracker of docs/describe/messages.md, in both languages: the lines that have these.
+fn tracker(sent: &str, expected: &[&str]) {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/tracker");
+    let explain = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fsu-mock"));
+        let output =
+            command.args(["explain", "--config", config, "--fsu", "tracker"]).args(more).arg(sent).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = explain(&["--lang", "en"]);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    for expected in expected {
+        assert!(lines.contains(expected), "{expected}\n{text}");
+    }
+    fsu_plan::texts::chinese::check(&explain(&["--lang", "zh"]), Some(std::path::Path::new(config)));
+}
+
+#[test]
+fn explain_knows_messages() {
+    tracker(
+        "7E 0100 86000001 0001 02 0102 8E 0D",
+        &[
+            "the message login, by the size and the constants of its frame 0100",
+            "verdict: a message of the FSU: 8100 acknowledges it",
+        ],
+    );
+    tracker(
+        "7E 0200 86000001 0002 01 05 91 0D",
+        &[
+            "the message position, by the size and the constants of its frame 0200",
+            "verdict: a message of the FSU: nothing answers it",
+        ],
+    );
+    tracker(
+        "7E 8100 86000001 0001 01 00 0A 0D",
+        &["acknowledges the message login, where that waits for it", "verdict: an acknowledgement: it is not answered"],
+    );
+}

@@ -15,6 +15,7 @@ mod factor;
 mod from_fsu;
 mod inner;
 mod input;
+mod messages;
 mod model;
 mod outer;
 mod take;

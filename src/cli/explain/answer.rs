@@ -1,7 +1,7 @@
 //! What a device does with an inner frame: checks, command, rules, reply.
 
 use super::inner::{self as fields, View};
-use super::model::{Condition, Fault, Item, Layer, REPLIES_SHOWN_MAX, RuleView, Verdict};
+use super::model::{Answers, Condition, Fault, Item, Layer, REPLIES_SHOWN_MAX, RuleView, Verdict};
 use super::walk::dropped;
 use crate::describe::{self, Names};
 use fsu_core::answer::examine::{Finding, error_reply, examine};
@@ -161,6 +161,15 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
     let at = matched.map(|(index, _)| index);
     let view = |(index, rule)| rule_view(names, about, rule, outcome(index, at), &frame);
     item.rules = rules.iter().enumerate().map(view).collect();
+    let ack = super::messages::acknowledges(about.fsu, about.device, number);
+    if let Some(text) = &ack {
+        item.answers = Some(Answers { command: None, text: text.clone(), others: Vec::new() });
+    }
+    if let (Some(_), true) = (&ack, rules.iter().all(|rule| rule.timeout)) {
+        item.verdict =
+            Verdict { what: "acknowledgement", reason: None, text: "an acknowledgement: it is not answered".into() };
+        return Built::default();
+    }
     let Some((_, rule)) = matched else {
         let unmatched = reason.unwrap_or(Reason::Unmatched);
         item.verdict = dropped(unmatched);

@@ -5,6 +5,7 @@
 
 use super::answer;
 use super::inner::{self as fields, View};
+use super::messages::{self, Said};
 use super::model::{Answers, Item, Verdict};
 use fsu_core::client::layouts;
 use fsu_core::predict::{self, Origin};
@@ -50,6 +51,8 @@ enum What {
     Command(usize, &'static str),
     /// An invalid request.
     Error(ErrorReply),
+    /// It is the frame of that command, and one of these messages.
+    Message(usize, Said),
     /// It carries data of a transfer.
     Data,
     /// A request for transfer data that could not be served.
@@ -84,6 +87,11 @@ struct Found {
 }
 
 impl Guess {
+    /// What the frame is, in words.
+    pub(super) fn what(&self) -> &'static str {
+        if matches!(self.found.what, What::Message(..)) { "a message" } else { "a reply" }
+    }
+
     /// Whether its header marks it as a reply, however well it would fit a request.
     pub(super) fn is_no_request(&self) -> bool {
         self.weight == Weight::Reply && self.found.header_says_reply
@@ -100,18 +108,30 @@ pub(super) fn guess(fsu: &Fsu, devices: Range<usize>, wire: &[u8], cmd: Option<&
     };
     let devices = devices.chain((0..fsu.devices.len()).filter(is_layout));
     let guesses = devices.filter_map(|device| of_device(fsu.devices.get(device)?, device, wire, cmd));
-    let others = (0..fsu.devices.len()).filter(|number| asked.contains(number)).flat_map(|number| {
+    let of_reply = asked.clone();
+    let others = (0..fsu.devices.len()).filter(move |number| of_reply.contains(number)).flat_map(|number| {
         let device = &fsu.devices[number];
         reply_layouts(device).filter_map(move |layout| of_layout(device, (number, layout), wire))
     });
     let guesses = guesses.chain(others.filter(|_| cmd.is_none()));
     // Ties go to the first one.
-    guesses.reduce(|best, next| if next.weight > best.weight { next } else { best })
+    let best = guesses.reduce(|best, next| if next.weight > best.weight { next } else { best });
+    let said = messages::said(fsu, asked, wire).filter(|_| cmd.is_none());
+    match (said, best) {
+        (Some((device, layout, command, said)), best)
+            if best.as_ref().is_none_or(|best| best.weight < Weight::Reply) =>
+        {
+            let found =
+                Found { what: What::Message(command, said), is_whole: true, has_size: true, ..Found::default() };
+            Some(Guess { device, weight: Weight::Reply, layout, found })
+        }
+        (_, best) => best,
+    }
 }
 
 /// How well a rule's reply matches a frame. Greater is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Agreement {
+pub(super) struct Agreement {
     key: bool,
     size: bool,
     /// Number of bytes that should be constant and differ.
@@ -119,7 +139,7 @@ struct Agreement {
 }
 
 impl Agreement {
-    fn is_whole(self) -> bool {
+    pub(super) fn is_whole(self) -> bool {
         self.size && self.wrong == Reverse(0)
     }
 }
@@ -279,7 +299,7 @@ fn best_reply<'a>(
     agreed.reduce(|best, next| if next.1 > best.1 { next } else { best }).unwrap_or((None, unruled))
 }
 
-fn agreement(template: &Template, command: Option<&Command>, reply: &Reply, frame: &Frame<'_>) -> Agreement {
+pub(super) fn agreement(template: &Template, command: Option<&Command>, reply: &Reply, frame: &Frame<'_>) -> Agreement {
     let is_empty = frame.data_len == 0
         && (reply.refusal.is_some() || !matches!(reply.payload, Payload::None | Payload::Walked(_)));
     let walk = command.and_then(|command| command.reply_walk()).filter(|_| matches!(reply.payload, Payload::Walked(_)));
@@ -379,10 +399,15 @@ pub(super) fn fill(item: &mut Item, fsu: &Fsu, guess: &Guess, wire: &[u8]) {
     let Some(device) = fsu.devices.get(guess.device) else { return };
     let template = &**device.layout(guess.layout);
     item.device = Some(answer::device_text(device));
+    item.answers = Some(answers(template, guess));
+    item.verdict = match &guess.found.what {
+        What::Message(_, said) => said.verdict(),
+        _ => verdict("a reply of the FSU"),
+    };
     let mut raw = Vec::new();
     let Ok(frame) = inner::parse(template, wire, &mut raw) else { return };
-    let command = match guess.found.what {
-        What::Command(number, _) => template.commands.get(number),
+    let command = match &guess.found.what {
+        What::Command(number, _) | What::Message(number, _) => template.commands.get(*number),
         _ => None,
     };
     item.layers.extend(fields::layers(View { device, template, command, reply: None, is_reply: true }, &frame));
@@ -395,14 +420,13 @@ pub(super) fn fill(item: &mut Item, fsu: &Fsu, guess: &Guess, wire: &[u8]) {
         }
         item.faults.push(fault);
     }
-    item.answers = Some(answers(template, guess));
-    item.verdict = verdict("a reply of the FSU");
 }
 
 fn answers(template: &Template, guess: &Guess) -> Answers {
     let key = |number: &usize| template.commands.get(*number).map(|command| command.key_text.to_string());
     let (command, text) = match &guess.found.what {
         What::Command(number, how) => (key(number), format!("answers {}, {how}", key(number).unwrap_or_default())),
+        What::Message(number, said) => (key(number), said.text(&key(number).unwrap_or_default())),
         What::Error(which) => (None, format!("answers a wrong request: the template's errors.{}", which.name())),
         What::Data => (None, "carries data of a transfer".into()),
         What::Refused => (None, "refuses a demand for data".into()),

@@ -22,7 +22,7 @@ impl Walk<'_> {
         back::fill(&mut item, self.fsu, guess, input);
         let what = if is_datagram { "a datagram" } else { "an inner frame" };
         let or = if also_request { "; it may be a request as well (--as request)" } else { "" };
-        item.taken_for = Some(format!("{what} from the FSU to a centre (a reply){or}"));
+        item.taken_for = Some(format!("{what} from the FSU to a centre ({}){or}", guess.what()));
         item
     }
 
@@ -60,7 +60,10 @@ impl Walk<'_> {
             Comm::Through(data) => match b_interface::device(fsu, up.sub_dev_type, up.sub_dev_addr) {
                 None => item.faults.push(outer::bad_frame(Reason::UnknownDevice, frame.bytes, plain, fsu)),
                 Some(number) => match back::guess(fsu, number..number + 1, data, self.said.cmd.as_deref()) {
-                    Some(guess) => back::fill(&mut item, fsu, &guess, data),
+                    Some(guess) => {
+                        item.taken_for = Some(format!("an outer frame from the FSU to a centre ({})", guess.what()));
+                        back::fill(&mut item, fsu, &guess, data);
+                    }
                     None => item.faults.extend(answer::why_no_frame(&fsu.devices[number], data)),
                 },
             },

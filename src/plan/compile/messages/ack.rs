@@ -3,7 +3,8 @@
 use super::{Compiler, heeded};
 use crate::compile::effects;
 use crate::compile::expr::{ExprError, Scope, is_dynamic};
-use crate::compile::field::{self, Area, known, outside, split_name};
+use crate::compile::field::{self, Area, known, outside};
+use crate::compile::moved::area_in;
 use crate::compile::reply::header_lookup;
 use crate::compile::rules::answered_by_transfer;
 use crate::compile::scope::{CommandScope, Key, is_comment};
@@ -199,7 +200,7 @@ impl Sent<'_> {
             return None;
         };
         let drafted = &self.draft.commands[command];
-        let (area, plain) = split_name(name.value);
+        let (area, plain) = area_in(&self.draft.plan, name.value);
         if area == Area::Plain {
             if let Some(number) = drafted.response.data(plain) {
                 let field = &drafted.response[number].field;
@@ -291,7 +292,7 @@ fn data(
 
 /// The type of a field of the acknowledgement; `Ok(None)`: its size varies, or it is a list or choice.
 fn slot(scope: &CommandScope<'_, '_, '_>, name: &str) -> Result<Option<Slot>, ExprError> {
-    let (area, plain) = split_name(name);
+    let (area, plain) = area_in(&scope.key.draft.plan, name);
     if let Some(walked) = scope.walked(plain).filter(|_| area == Area::Plain) {
         return Ok((!walked.varies).then_some(walked.slot));
     }

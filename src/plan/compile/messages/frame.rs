@@ -140,7 +140,7 @@ impl One<'_> {
             response_len: command.response_len,
             less: command.less,
             padding: drafted.padding,
-            values: &[&turn, &data, &Values::new(&drafted.walked_key)],
+            values: &[&turn, &data, &Values::new(&drafted.walked_key), &Values::new(&drafted.listed)],
             scope,
             key: &key,
             walk: drafted.walk.as_ref(),
