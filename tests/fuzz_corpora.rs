@@ -79,6 +79,11 @@ fn expressions() {
 }
 
 #[test]
+fn shapes() {
+    replay("shapes");
+}
+
+#[test]
 fn log_text() {
     replay("log_text");
 }

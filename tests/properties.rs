@@ -335,6 +335,16 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(cases(2 * TEMPLATE_CASES))]
+
+    /// Frames of any shape: the program's replies are the judge's, and a stream gives the same however it is split.
+    #[test]
+    fn program_answers_frames_of_any_shape(input in proptest::collection::vec(any::<u8>(), 0..450)) {
+        fuzzing::shapes::run(&input);
+    }
+}
+
 fn short_tapes() -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(any::<u32>(), 0..80)
 }

@@ -10,6 +10,7 @@ pub mod inner;
 pub mod input;
 pub mod outer;
 pub mod replies;
+pub mod shapes;
 pub mod shipped;
 
 /// What is done with one input; it panics where something is wrong.
@@ -23,4 +24,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("config", config::run),
     ("replies", replies::run),
     ("expressions", expressions::run),
+    ("shapes", shapes::run),
 ];

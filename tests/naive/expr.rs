@@ -469,6 +469,8 @@ fn notation(spec: &Value, bytes: &[u8]) -> Result<String, No> {
             Ok(text.to_uppercase())
         }
         "bit" => Err(No::Open),
+        // Of any size: only its value in an expression has 64 bits.
+        "uint" if spec.get("scale").is_none() => Ok(super::fields::unsigned(&high_first).to_string()),
         _ => text_of(&of_field(spec, bytes)?),
     }
 }

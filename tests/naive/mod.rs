@@ -31,3 +31,4 @@ pub mod tape;
 pub mod text;
 pub mod transfer;
 pub mod vectors;
+pub mod whole;

@@ -108,7 +108,7 @@ pub(super) fn said<'r>(protocol: &'r RawProtocol, vendor: Option<&'r RawVendor>)
 
 /// The place of the field with that name: a plain name is looked for in the tail before the header. Without a name it is the
 /// tail field named `checksum` or `check`.
-fn place(name: Option<&At<String>>, left: &[Field], tail: &[Field]) -> Option<Offset> {
+pub(super) fn place(name: Option<&At<String>>, left: &[Field], tail: &[Field]) -> Option<Offset> {
     let found = if let Some(name) = name {
         let (area, plain) = split_name(&name.value);
         let (left, tail) = (left.iter().filter(|_| area != Area::Tail), tail.iter().filter(|_| area != Area::Left));

@@ -1,9 +1,10 @@
 //! `envelope` and `data_transform` of a template.
 
+use super::checksum;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::extent::RawExtent;
-use crate::config::raw::{RawEnvelope, RawField, RawProtocol, RawTransform};
+use crate::config::raw::{RawChecksum, RawEnvelope, RawField, RawProtocol, RawTransform};
 use crate::model::coding::{CHANGED_BYTES_MAX, Change, Changed, Coding, Envelope, Escape, Gaps};
 use crate::model::field::{Field, Kind, Slot};
 use crate::model::template::{Encoding, Template};
@@ -100,11 +101,17 @@ pub(super) fn changes_fields(plan: &Template) -> bool {
 pub(super) fn check_spans(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) {
     let in_data = changed_in_data(plan);
     let lists = protocol.checksum.iter().flat_map(|list| &list.value.0);
-    let plain = lists.clone().find(|one| one.over.as_ref().is_none_or(|over| over.value != "wire"));
-    let Some(pos) = plain.map(|one| one.pos).or(protocol.checksum_config.as_ref().map(|config| config.pos)) else {
-        return;
-    };
     for checksum in plan.checksums() {
+        // The entry of the list that it is; it counts what that says.
+        let of_blocks = |one: &RawChecksum| one.blocks.is_some() && one.field.is_none();
+        let is_its = |one: &RawChecksum| match (of_blocks(one), checksum.len == 0) {
+            (false, false) => checksum::place(one.field.as_ref(), &plan.left, &plan.tail) == Some(checksum.at),
+            (of_blocks, is_of_blocks) => of_blocks == is_of_blocks,
+        };
+        let entry = lists.clone().find(|one| is_its(&one.value));
+        let is_plain = entry.is_none_or(|one| one.over.as_ref().is_none_or(|over| over.value != "wire"));
+        let pos = entry.map(|one| one.pos).or(protocol.checksum_config.as_ref().map(|config| config.pos));
+        let Some(pos) = pos.filter(|_| is_plain) else { continue };
         let len = plan.raw_len_min() + 1;
         let (from, to) = span(checksum, len);
         let outside = plan.left.iter().chain(&plan.tail).filter(|field| is_changed(field));

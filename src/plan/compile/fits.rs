@@ -102,11 +102,39 @@ pub(super) enum FitError {
     WholeNumber,
 }
 
+/// The same with fields in plain form; `None`: they are.
+fn in_plain_form(expr: &Expr) -> Option<Expr> {
+    let is_changed = |part: &Part| match part {
+        Part::Field { slot, .. } => matches!(slot.kind, Kind::Changed(_)),
+        Part::Walked(walked) => matches!(walked.slot.kind, Kind::Changed(_)),
+        _ => false,
+    };
+    if !expr.parts.iter().any(is_changed) {
+        return None;
+    }
+    let mut expr = expr.clone();
+    for part in &mut expr.parts {
+        let slot = match part {
+            Part::Field { slot, .. } => slot,
+            Part::Walked(walked) => &mut walked.slot,
+            _ => continue,
+        };
+        if let Kind::Changed(changed) = &slot.kind {
+            *slot = plain(slot, changed);
+        }
+    }
+    Some(expr)
+}
+
 /// Whether every text that this may become is a value of the field. `id_digits`: of `fsuid()`; 0 where
 /// any FSU may be meant.
 pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
     if let Kind::Changed(changed) = &slot.kind {
         return fits(expr, &plain(slot, changed), id_digits);
+    }
+    // What the request's fields have is read in plain form, too.
+    if let Some(expr) = in_plain_form(expr) {
+        return fits(&expr, slot, id_digits);
     }
     let len = slot.len;
     if expr.parts.iter().any(|part| matches!(part, Part::Calc(_))) {

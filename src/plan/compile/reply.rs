@@ -392,7 +392,10 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
     let asked = asked.filter(|asked| !is_key && may_repeat(&asked.slot, slot));
     match (given, asked) {
         (Some(given), _) => {
-            // The value for a register that was never set.
+            // The value for a register that was never set, and for an element that the request lacks.
+            if slot.blank() != sources.padding {
+                draft.frame[to..to + slot.len].fill(slot.blank());
+            }
             if let Some(own) = field.value.as_ref().filter(|own| !dynamic(own)) {
                 put(diags, sources.scope, Target { slot, to }, own, draft);
             }

@@ -283,9 +283,14 @@ impl Slot {
         if Digits::of(&self.kind).is_text() { self.len } else { 2 * self.len }
     }
 
-    /// What it is filled with where it has no value: of characters that are digits zeros, else the padding.
+    /// What it is filled with where it has no value: of characters that are digits zeros, else the padding. Both are plain bytes,
+    /// which are changed as a value's are.
     pub fn blank(&self) -> u8 {
-        if Digits::of(&self.kind).is_text() { b'0' } else { self.padding }
+        let mut blank = [if Digits::of(self.kind.unchanged()).is_text() { b'0' } else { self.padding }];
+        if let Kind::Changed(changed) = &self.kind {
+            changed.change.make(&mut blank);
+        }
+        blank[0]
     }
 
     /// Do short decimal digits in it get leading zeros, as a number of its whole size has them?
