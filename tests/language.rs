@@ -301,3 +301,204 @@ fn what_a_header_that_varies_does_not_combine_with() {
     let rules = json!({"01": {}, "02": {}, "03": {}});
     check(&template, &rules, "68 01 41 03 00 44 16", "68 01 41 03 00 44 16");
 }
+
+/// `cmd data..`, command 01 with these lists.
+fn plain(request: Value, response: Value) -> Value {
+    template(json!({
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [{"name": "cmd", "length": 1}, {"name": "state", "length": 1}],
+        "data_frame": [{"data_frame_type": "01", "req_data_list": request, "resp_data_list": response}]
+    }))
+}
+
+/// A tag whose low bits say the size, and the value.
+fn tagged() -> Value {
+    json!([
+        {"name": "tag", "length": 1, "type": "bit", "bits": {"class": [0, 4], "size": [5, 7]}},
+        {"name": "value", "length": {"field": "tag.size"}},
+        {"name": "counts", "length": 1, "type": "bit", "bits": {"flag": [0, 3], "n": [4, 7]}},
+        {"name": "list", "type": "list", "count": {"field": "counts.n"}, "items": [{"name": "one", "length": 1}]}
+    ])
+}
+
+#[test]
+fn sizes_and_counts_in_bits_of_a_field() {
+    let template = plain(tagged(), tagged());
+    let check = |rule: Value, request: &str, expected: &str| check(&template, &json!({"01": rule}), request, expected);
+    check(json!({}), "0100 1A AABB 51 07", "0100 1A AABB 51 07");
+    check(json!({"data": {"value": "010203"}}), "0100 1A AABB 51 07", "0100 1B 010203 51 07");
+    check(json!({"data": {"value": "#{list.0.one}##{value}#"}}), "0100 1A AABB 51 07", "0100 1B 07AABB 51 07");
+    check(json!({"data": {"tag": {"class": 2}, "value": "01"}}), "0100 1A AABB 51 07", "0100 11 01 51 07");
+    check(json!({"data": {"tag": {"class": 2}, "value": "#{value}#"}}), "0100 1A AABB 51 07", "0100 12 AABB 51 07");
+    // What the rule gives by name stays, right or wrong.
+    check(json!({"data": {"tag": {"class": 2, "size": 7}, "value": "01"}}), "0100 1A AABB 51 07", "0100 17 01 51 07");
+    let list = json!({"data": {"counts": {"flag": 9}, "list": [{"one": "01"}, {"one": "02"}]}});
+    check(list, "0100 18 50", "0100 18 92 0102");
+    for request in ["0100 1F AABB", "0100 1A AABB 5F 07"] {
+        assert_eq!(answer(&template, &json!({"01": {}}), request), "bad_length", "{request}");
+    }
+    assert_eq!(samples(&template, &json!({"01": {}})), ["01000000"]);
+    let long = json!({"01": {"data": {"value": "0102030405060708"}}});
+    told(&template, &long, "`0102030405060708` is longer than the field (7 bytes hold 14 hex digits)");
+}
+
+#[test]
+fn items_that_may_be_empty_are_bounded_by_their_count() {
+    let list = json!([
+        {"name": "n", "length": 1, "type": "uint"}, {"name": "size", "length": 1, "type": "uint"},
+        {"name": "codes", "type": "list", "count": {"field": "n"}, "items": [{"name": "code", "type": "str", "length": {"field": "size"}}]}
+    ]);
+    let template = plain(list.clone(), list);
+    let rules = json!({"01": {"data": {"codes": {"each": "#{codes}#"}}}});
+    check(&template, &rules, "0100 02 03 414141 424242", "0100 02 03 414141 424242");
+    check(&template, &rules, "0100 02 00", "0100 02 00");
+    check(&template, &rules, "0100 FF 00", "0100 FF 00");
+    assert_eq!(answer(&template, &rules, "0100 02 03 414141 4242"), "bad_length");
+}
+
+/// A choice whose cases have a field of one name and different sizes, in a list.
+fn cases() -> Value {
+    let case = |len: usize| json!([{"name": "value", "type": "uint", "length": len}]);
+    let cases = json!({"1": case(1), "2": case(2), "4": case(4), "else": [{"name": "none", "length": "rest"}]});
+    json!([
+        {"name": "kind", "length": 1, "type": "uint"},
+        {"name": "body", "type": "choice", "by": "kind", "cases": cases}
+    ])
+}
+
+#[test]
+fn a_name_that_several_cases_have_is_that_of_the_case_that_is_there() {
+    let template = plain(cases(), json!([{"name": "text", "type": "str", "length": "rest"}]));
+    let rules = json!({"01": [
+        {"when": "body.value == 5", "data": {"text": "five"}},
+        {"when": "body.value >= 0x1234", "data": {"text": "#{body.value}#,${body.value + 1}$,${body.2.value}$"}},
+        {"data": {"text": "<#{body.value}#>"}}
+    ]});
+    for (request, expected) in [
+        ("0100 01 05", "five"),
+        ("0100 02 0005", "five"),
+        ("0100 04 00000005", "five"),
+        ("0100 02 1234", "4660,4661,4660"),
+        ("0100 04 00001234", "4660,4661,"),
+        ("0100 02 0007", "<7>"),
+        ("0100 09 0505", "<>"),
+    ] {
+        check(&template, &rules, request, &hex(&[&[1, 0], expected.as_bytes()].concat()));
+    }
+    let when = json!({"01": {"when": {"body.value": 5}}});
+    told(&template, &when, "several cases have `body.value` (name the case, as in `body.01.value`");
+    let mut other = cases();
+    other[1]["cases"]["2"][0]["type"] = json!("str");
+    let template = plain(other, json!([{"name": "text", "type": "str", "length": "rest"}]));
+    let values = json!({"01": {"data": {"text": "#{body.value}#"}}});
+    told(&template, &values, "the cases that have `body.value` give it different types");
+}
+
+#[test]
+fn a_condition_of_a_whole_rule_file() {
+    let template =
+        plain(json!([{"name": "a", "length": 1, "type": "uint"}]), json!([{"name": "b", "length": 1, "type": "uint"}]));
+    let with = |when: Value| {
+        json!({"when": when, "01": [
+            {"when": "a == 1 || a == 2", "data": {"b": 1}}, {"when": {"a": 3}, "data": {"b": 3}}, {"data": {"b": 9}}
+        ]})
+    };
+    for when in [json!("state == '07'"), json!({"state": "07"}), json!({"{pdu_left}_state": "07"})] {
+        for (request, expected) in [
+            ("0107 01", "0107 01"),
+            ("0107 02", "0107 01"),
+            ("0107 03", "0107 03"),
+            ("0107 04", "0107 09"),
+            ("0108 01", "unmatched"),
+            ("0108 03", "unmatched"),
+            ("0108 04", "unmatched"),
+        ] {
+            check(&template, &with(when.clone()), request, expected);
+        }
+    }
+    told(&template, &with(json!("stat == 7")), "/when: error: column 1");
+    told(&template, &with(json!("")), "/when: error: an empty condition");
+    told(&template, &with(json!({"a": 7})), "the same field as `a`");
+}
+
+#[test]
+fn a_header_field_without_a_value_of_its_own_register() {
+    let template = plain(json!([]), json!([{"name": "{pdu_left}_state", "value": "07"}]));
+    let rules = json!({"01": {"data": {"{pdu_left}_state": "${reg(mode)}$"}}, "02": {"set": {"mode": "09"}}});
+    let mut with = template.clone();
+    let list = with["protocol"]["data_frame"].as_array_mut().unwrap();
+    list.push(json!({"data_frame_type": "02", "req_data_list": [], "resp_data_list": []}));
+    // Never set: the value of `resp_data_list`; without one that of the request.
+    check(&with, &rules, "0155", "0107");
+    with["protocol"]["data_frame"][0]["resp_data_list"] = json!([]);
+    check(&with, &rules, "0155", "0155");
+    let mut product = product("broadcast", &with, &rules).unwrap();
+    for (request, expected) in [("0155", "0155"), ("0255", "0255"), ("0155", "0109")] {
+        let Outcome::Reply(got, _) = product.respond(&bytes(request), now()) else { panic!("{request}") };
+        assert_eq!(hex(&got), expected);
+    }
+}
+
+/// A list of cards, and longer items of the reply.
+fn cards() -> (Value, Value) {
+    let asked = json!([
+        {"name": "n", "length": 1, "type": "uint"},
+        {"name": "cards", "type": "list", "count": {"field": "n"}, "max": 20, "items": [
+            {"name": "physical", "length": 2}, {"name": "size", "length": 1, "type": "uint"},
+            {"name": "owner", "type": "str", "length": {"field": "size"}}]}
+    ]);
+    let answered = json!([
+        {"name": "n", "length": 1, "type": "uint"},
+        {"name": "cards", "type": "list", "count": {"field": "n"}, "max": 20, "items": [
+            {"name": "index", "length": 1, "type": "uint"}, {"name": "physical", "length": 2},
+            {"name": "size", "length": 1, "type": "uint"}, {"name": "owner", "type": "str", "length": {"field": "size"}},
+            {"name": "result", "length": 1, "value": "FF"}]}
+    ]);
+    (asked, answered)
+}
+
+#[test]
+fn items_made_of_the_items_of_the_request() {
+    let (asked, answered) = cards();
+    let template = plain(asked.clone(), answered);
+    let two = "0100 02 AAAA 02 4142 BBBB 00";
+    let check = |data: Value, request: &str, expected: &str| {
+        check(&template, &json!({"01": {"data": {"cards": data}}}), request, expected);
+    };
+    check(json!({"each": "#{cards}#"}), two, "0100 02 00 AAAA 02 4142 FF 00 BBBB 00 FF");
+    let data = json!({"result": "01", "owner": "${item.owner}$!", "index": "#{item.size}#"});
+    check(json!({"each": "#{cards}#", "data": data}), two, "0100 02 02 AAAA 03 414221 01 00 BBBB 01 21 01");
+    let data = json!({"physical": "${item.physical == 0xAAAA ? '1111' : '2222'}$", "owner": "#{item.owner}#"});
+    check(json!({"each": "#{cards}#", "data": data}), two, "0100 02 00 1111 02 4142 FF 00 2222 00 FF");
+    check(json!({"each": "#{cards}#"}), "0100 00", "0100 00");
+    let many: String = (0..20).map(|_| "AAAA0141").collect();
+    let made: String = (0..20).map(|_| "00AAAA0141FF").collect();
+    check(json!({"each": "#{cards}#"}), &format!("010014{many}"), &format!("010014{made}"));
+    for (cards, text) in [
+        (json!({"each": "cards"}), "/each: error: `cards` is no list of the request: `#{list}#`"),
+        (json!({"each": "#{n}#"}), "/each: error: `#{n}#` is no list of the request"),
+        (json!({"each": "#{cards}#", "repeat": 2}), "`repeat` beside `each` (it takes `data`: the fields of an item)"),
+        (json!({"each": "#{cards}#", "data": {"physicl": "#{item.physical}#"}}), "no field `physicl` in `cards`"),
+        (json!({"each": "#{cards}#", "data": {"physical": "#{item.owner}#"}}), "error"),
+        (json!({"each": "#{cards}#", "data": {"physical": "#{item.nothing}#"}}), "error"),
+    ] {
+        told(&template, &json!({"01": {"data": {"cards": cards}}}), text);
+    }
+    // A copy of a list with one element changed.
+    let template = plain(asked.clone(), asked);
+    let rules = json!({"01": {"data": {"cards": {"each": "#{cards}#", "data": {"physical": "0000"}}}}});
+    self::check(&template, &rules, two, "0100 02 0000 02 4142 0000 00");
+    assert_eq!(answer(&template, &rules, "0100 15 AAAA00"), "bad_length");
+}
+
+#[test]
+fn limit_item_nodes_max() {
+    let fields: Vec<Value> = (0..33).map(|n| json!({"name": format!("f{n}"), "length": 1})).collect();
+    let list = |items: Value| json!([{"name": "all", "type": "list", "count": 1, "items": items}]);
+    let template = plain(list(json!(fields)), list(json!([{"name": "one", "length": 1}])));
+    let rules =
+        |n: usize| json!({"01": {"data": {"all": {"each": "#{all}#", "data": {"one": format!("#{{item.f{n}}}#")}}}}});
+    let request: String = (0..33).map(|n| format!("{n:02X}")).collect();
+    check(&template, &rules(31), &format!("0100{request}"), "01001F");
+    told(&template, &rules(32), "item.f32");
+}

@@ -39,7 +39,7 @@ fn reads(value: &Expr) -> bool {
 /// Whether a step writes something of a request.
 fn copies(put: &Put) -> bool {
     match put {
-        Put::Copy { .. } | Put::Element { .. } => true,
+        Put::Copy { .. } | Put::Element { .. } | Put::Each(_) => true,
         Put::Text(text) => reads(&text.value),
         Put::Length(length) => matches!(&length.what, Measure::Items { copied: Some(_), .. }),
         Put::Choose(choose) => {

@@ -158,6 +158,7 @@ fn make_values(fsu: &Fsu, device: &Device, command: usize, given: &[(String, Str
         moment: None,
         calendar: &mut Calendar::default(),
         dice: &mut fastrand::Rng::new().into(),
+        item: None,
     };
     let template = &device.template;
     request::fill(template, &template.commands[command], given, &mut inputs, request);

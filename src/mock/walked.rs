@@ -19,6 +19,8 @@ pub struct Element<'w> {
     pub slot: &'w Slot,
     /// Its value in the notation of its type.
     pub value: String,
+    /// Bytes behind it that end it (`until`).
+    pub ends: usize,
 }
 
 /// The elements of a raw frame behind its fixed part, in order, up to where it stops fitting; and where and why it stops.
@@ -45,7 +47,8 @@ pub fn elements<'w>(walk: &'w Walk, raw: &[u8]) -> (Vec<Element<'w>>, Option<Wro
                 return;
             };
             let value = shown(slot, *varies, raw.get(from..to).unwrap_or_default());
-            out.push(Element { path: below(&around, name(walk, node)), from, to, slot, value });
+            let ends = walk.until(node).len();
+            out.push(Element { path: below(&around, name(walk, node)), from, to, slot, value, ends });
         }
     });
     (out, end.err())
@@ -107,7 +110,8 @@ pub fn values(walk: &Walk, raw: &[u8]) -> Option<Vec<(At<String>, At<Json>)>> {
                 return;
             };
             if !walk.is_computed(node) {
-                let value = json(slot, *varies, raw.get(from..to).unwrap_or_default());
+                let mut value = json(slot, *varies, raw.get(from..to).unwrap_or_default());
+                without_counted(walk, node, slot, &mut value);
                 put(&mut open, name(walk, node), value);
             }
         }
@@ -130,6 +134,15 @@ fn put(open: &mut [Json], name: &str, value: Json) {
     if let Some(Json::Obj(fields)) = open.last_mut() {
         fields.push((At::nowhere(name.to_owned()), At::nowhere(value)));
     }
+}
+
+/// Takes out the bits that say sizes: they are computed.
+fn without_counted(walk: &Walk, node: u32, slot: &Slot, value: &mut Json) {
+    let (Kind::Bit(bits), Json::Obj(named)) = (&slot.kind, value) else { return };
+    named.retain(|(name, _)| {
+        let range = bits.named(&name.value);
+        range.is_none_or(|range| walk.counted_bits(node).all(|counted| counted != (range.from, range.to)))
+    });
 }
 
 /// The JSON value that produces these bytes.

@@ -92,14 +92,22 @@ fn data(view: View<'_>, read: &Inner<'_>) -> Layer {
 /// The fields from the first of variable size on.
 fn walked(read: &Inner<'_>, layer: &mut Layer) {
     let (elements, wrong) = read.walked();
-    layer.fields.extend(elements.into_iter().map(|element| Row {
-        offset: element.from,
-        bytes: hex(read.frame.raw.get(element.from..element.to).unwrap_or_default()),
-        field: element.path,
-        kind: element.slot.to_string(),
-        value: element.value,
-        ..Row::default()
-    }));
+    let bytes = |from: usize, to: usize| hex(read.frame.raw.get(from..to).unwrap_or_default());
+    for element in elements {
+        let (to, ends) = (element.to, element.ends);
+        layer.fields.push(Row {
+            offset: element.from,
+            bytes: bytes(element.from, to),
+            field: element.path,
+            kind: element.slot.to_string(),
+            value: element.value,
+            ..Row::default()
+        });
+        if ends > 0 {
+            let field = "(until)".to_owned();
+            layer.fields.push(Row { offset: to, bytes: bytes(to, to + ends), field, ..Row::default() });
+        }
+    }
     match wrong {
         Some(Wrong::Short) => layer.notes.push("it ends before its fields do".into()),
         Some(Wrong::Bad) => layer.notes.push("a size, count or case that the template does not allow follows".into()),

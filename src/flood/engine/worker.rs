@@ -133,6 +133,7 @@ impl Worker {
             moment: None,
             calendar: &mut self.calendar,
             dice: &mut self.dice,
+            item: None,
         };
         self.book.tally.other.misfits += prepared.renew(turn.number, &mut inputs, bytes, &mut self.text);
     }

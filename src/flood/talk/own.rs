@@ -41,6 +41,7 @@ impl OwnValue {
             moment: None,
             calendar: &mut calendar,
             dice: &mut dice,
+            item: None,
         };
         let mut written = Vec::new();
         text(&self.value, &mut inputs, &mut written);

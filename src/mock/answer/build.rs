@@ -19,6 +19,7 @@ use fsu_plan::wire::coding;
 use fsu_plan::wire::inner::{encode_hex, write_lengths};
 use fsu_plan::wire::numerals;
 use fsu_plan::wire::value;
+use fsu_plan::wire::walk::Item;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub struct Inputs<'a> {
     pub calendar: &'a mut Calendar,
     /// The message's generator.
     pub dice: &'a mut Dice,
+    /// The item of the request's list of which an item of the reply is made.
+    pub item: Option<Item<'a>>,
 }
 
 impl Inputs<'_> {
@@ -107,6 +110,7 @@ impl Inputs<'_> {
                 moment: *moment,
                 calendar,
                 dice: &mut dice,
+                item: None,
             };
             kept.make(init(&plan, inputs, &mut written));
         }
@@ -165,7 +169,7 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
                 let bytes = inputs.request.get(at..).and_then(|rest| rest.get(..slot.len));
                 value::decode_into(slot, bytes.unwrap_or_default(), out);
             }
-            Part::Walked(walked) => varying::notation(walked, inputs.request, out),
+            Part::Walked(walked) => varying::notation(walked, (inputs.request, inputs.item.as_ref()), out),
             Part::Number { number, digits } => push_decimal(inputs.number(*number), *digits, out),
             Part::Hex(number) => {
                 let _ = write!(out, "{:X}", inputs.number(*number).max(0));

@@ -5,6 +5,8 @@ mod moving;
 mod result;
 mod texts;
 
+pub(super) use fields::is_current;
+
 use super::build::Inputs;
 use crate::state::kept::DeviceKept;
 use fsu_plan::model::calc::{CALC_STACK_MAX, CALC_TEXTS_BYTES_MAX, Calc, Compare, Op};

@@ -95,6 +95,7 @@ fn holds(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> boo
         moment: Some(moment),
         calendar: &mut scratch.calendar,
         dice: &mut dice,
+        item: None,
     };
     calc::test(test, request, Some(&mut inputs), &mut scratch.built.text).unwrap_or_else(|why| {
         inputs.failed(why);
@@ -130,6 +131,7 @@ pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, 
             moment: Some(moment),
             calendar: &mut scratch.calendar,
             dice,
+            item: None,
         };
         text(&set.value, &mut inputs, written);
         cut_register(written);

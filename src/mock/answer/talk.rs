@@ -128,6 +128,7 @@ fn tests(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> boo
         moment: Some(moment),
         calendar: &mut scratch.calendar,
         dice: &mut dice,
+        item: None,
     };
     calc::test(test, request, Some(&mut inputs), &mut scratch.built.text).unwrap_or_else(|why| {
         inputs.failed(why);
@@ -436,6 +437,6 @@ fn asked(field: &plan::Asked, frame: &[u8], out: &mut Vec<u8>) {
             let bytes = frame.get(at..).and_then(|rest| rest.get(..slot.len));
             value::decode_into(slot, bytes.unwrap_or_default(), out);
         }
-        plan::Asked::Walked(walked) => varying::notation(walked, frame, out),
+        plan::Asked::Walked(walked) => varying::notation(walked, (frame, None), out),
     }
 }

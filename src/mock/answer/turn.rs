@@ -72,6 +72,7 @@ impl Turn<'_> {
             moment: Some(moment),
             calendar: &mut scratch.calendar,
             dice,
+            item: None,
         };
         let misfits = build::build(template, reply, &mut inputs, &mut scratch.built);
         if misfits > 0 {

@@ -1,16 +1,21 @@
 //! Writes the part of a reply from the first field of variable size on.
 
 use super::build::{Inputs, text, write_form};
+use super::calc::is_current;
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::Template;
-use fsu_plan::model::walk::{Choose, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target, Walked};
+use fsu_plan::model::walk::{Choose, Each, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target, Walked};
 use fsu_plan::wire::inner::write_lengths;
-use fsu_plan::wire::walk::{Places, bytes, said, says, write_number};
+use fsu_plan::wire::walk::{self, Item, Places, bytes, counts, find, said, write_count};
 use fsu_plan::wire::{value, varied};
 
-/// Appends a request's element in its notation; appends nothing if the request lacks it.
-pub(crate) fn notation(walked: &Walked, request: &[u8], out: &mut Vec<u8>) {
-    let Some((found, _)) = bytes(&walked.walk, request, &walked.path) else { return };
+/// Appends a request's element in its notation; appends nothing if the request, or the item that is being written, lacks it.
+pub(crate) fn notation(walked: &Walked, (request, item): (&[u8], Option<&Item<'_>>), out: &mut Vec<u8>) {
+    let found = match item {
+        Some(item) if is_current(walked) => item.find(walked),
+        _ => find(walked, request).map(|(walked, bytes, _)| (walked, bytes)),
+    };
+    let Some((walked, found)) = found else { return };
     if walked.varies {
         varied::decode_into(&walked.slot, found, out);
     } else {
@@ -92,7 +97,7 @@ impl Writer<'_> {
                 let there = inputs.request.get(from..).and_then(|rest| rest.get(..*len));
                 self.data.extend_from_slice(there.unwrap_or_default());
             }
-            Put::Element { from, default } => match self.element(from, inputs.request) {
+            Put::Element { from, default } => match self.element(from, inputs) {
                 Some(found) if self.takes(found.len(), *default) => self.data.extend_from_slice(found),
                 // The request lacks the element, or it is too long for a reply.
                 found => {
@@ -116,11 +121,32 @@ impl Writer<'_> {
             }
             Put::Length(length) => self.length(length, inputs),
             Put::Choose(choose) => self.choose(choose, inputs),
+            Put::Each(each) => self.each(each, inputs),
         }
     }
 
+    /// Writes an item for each item of the request's list, as far as there is room. Calls [`Self::step`]; no item has such a list.
+    #[cold]
+    fn each(&mut self, each: &Each, inputs: &mut Inputs<'_>) {
+        let request = inputs.request;
+        walk::each(&each.from.walk, request, &each.from.path, |item| {
+            if !self.takes(each.least, (0, 0)) {
+                self.misfits += 1;
+                return false;
+            }
+            inputs.item = Some(item);
+            each.steps.iter().for_each(|step| self.step(step, inputs));
+            true
+        });
+        inputs.item = None;
+    }
+
     /// The bytes of a request's element.
-    fn element<'f>(&mut self, from: &Walked, request: &'f [u8]) -> Option<&'f [u8]> {
+    fn element<'f>(&mut self, from: &Walked, inputs: &Inputs<'f>) -> Option<&'f [u8]> {
+        if let Some(item) = inputs.item.as_ref().filter(|_| is_current(from)) {
+            return item.bytes(from.path.node);
+        }
+        let request = inputs.request;
         // The first one is looked for; for others all places are noted.
         let is_first = std::mem::take(&mut self.is_first);
         if !is_first {
@@ -190,14 +216,14 @@ impl Writer<'_> {
                 own + items.map_or(0, |(_, count)| count)
             }
         };
-        let number = said(many, length.times, length.add).filter(|number| *number <= says(&length.slot));
+        let number = said(many, length.times, length.add).filter(|number| *number <= counts(&length.slot, length.bits));
         let (out, at) = match length.to {
             Target::Frame(at) => (&mut *self.frame, at),
             Target::Mark(at) => (&mut *self.data, mark(at, &self.marks)),
         };
         let place = out.get_mut(at..).and_then(|rest| rest.get_mut(..length.slot.len));
         match place.zip(number) {
-            Some((place, number)) => write_number(&length.slot, number, place),
+            Some((place, number)) => write_count(&length.slot, length.bits, number, place),
             None => self.misfits += 1,
         }
     }

@@ -54,7 +54,7 @@ pub fn set(
             fixed: None,
             values: &[&Values::new(&all)],
             scope: &NoRequest,
-            gives: &|_| false,
+            gives: &|_| None,
             known: &known,
             room: fsu_plan::compile::walk::room(template, &walk.lengths, walk.at - template.left_len, command.less),
             moved: template.moved.as_deref(),

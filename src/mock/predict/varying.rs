@@ -8,7 +8,7 @@ use fsu_plan::model::reply::{Expr, Part, Reply};
 use fsu_plan::model::template::Template;
 use fsu_plan::model::walk::{Choose, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, Target};
 use fsu_plan::wire::inner::write_lengths;
-use fsu_plan::wire::walk::{locate, said, write_number};
+use fsu_plan::wire::walk::{locate, said, write_count};
 use fsu_plan::wire::{value, varied};
 
 /// Puts that part into a form; `None`: its size depends on more than the request.
@@ -103,6 +103,7 @@ impl Draft<'_> {
             Put::Mark(mark) => *self.marks.get_mut(usize::from(*mark))? = self.bytes.len(),
             Put::Length(length) => self.length(length, form)?,
             Put::Choose(choose) => self.choose(choose, form)?,
+            Put::Each(_) => return None,
         }
         Some(())
     }
@@ -135,7 +136,7 @@ impl Draft<'_> {
             Target::Frame(at) => (&mut form.frame, &mut form.origins, at),
             Target::Mark(mark) => (&mut self.bytes, &mut self.origins, *self.marks.get(usize::from(mark))?),
         };
-        write_number(&length.slot, number, bytes.get_mut(at..at + length.slot.len)?);
+        write_count(&length.slot, length.bits, number, bytes.get_mut(at..at + length.slot.len)?);
         origins.get_mut(at..at + length.slot.len)?.fill(Origin::Constant);
         Some(())
     }
@@ -151,7 +152,7 @@ fn known(expr: &Expr, request: &[u8]) -> Option<Vec<u8>> {
                 let bytes = request.get(at.in_frame(request.len())..).and_then(|rest| rest.get(..slot.len));
                 value::decode_into(slot, bytes?, &mut out);
             }
-            Part::Walked(walked) => crate::answer::varying::notation(walked, request, &mut out),
+            Part::Walked(walked) => crate::answer::varying::notation(walked, (request, None), &mut out),
             Part::Calc(calc) if calc.is_of_request => {
                 if calc::append_known(calc, request, &mut out).is_err() {
                     // Without a value the field has what stands for it.

@@ -5,7 +5,7 @@ use super::expr::{self, ExprError, Scope};
 use super::kept::Kept;
 use super::registers::{counter_name, keyed_name, set_text};
 use super::scope::{CommandScope, fields_of, is_comment};
-use crate::config::at::{At, Json};
+use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawStore};
@@ -25,21 +25,33 @@ pub(super) struct Effects {
 /// `when` as a text.
 pub(super) fn test(diags: &mut Diags, raw: &At<RawRule>, scope: &CommandScope<'_, '_, '_>) -> Option<Box<Calc>> {
     let when = raw.when.as_ref()?;
-    let text = when.test.as_ref()?;
-    if text.trim().is_empty() {
-        diags.error(when.pos, "an empty condition (without `when` a rule always applies)");
-        return None;
-    }
-    match calc::alone(text, &Condition(scope)) {
-        Ok(calc) => {
-            diags.charge(when.pos, calc::memory(&calc), "`when` of this rule");
-            Some(Box::new(calc))
+    let own = when.test.as_deref().map(|text| (text, when.pos));
+    let of_file = when.of_file.as_ref().map(|of_file| (&*of_file.value, of_file.pos));
+    let parts: Vec<(&str, Pos)> = own.into_iter().chain(of_file).collect();
+    let mut calc = None;
+    // Each by itself, so that what is wrong has its column.
+    for (text, pos) in &parts {
+        if text.trim().is_empty() {
+            diags.error(*pos, "an empty condition (without `when` a rule always applies)");
+            return None;
         }
-        Err(wrong) => {
-            diags.error(when.pos, wrong);
-            None
+        match calc::alone(text, &Condition(scope)) {
+            Ok(found) => calc = Some(found),
+            Err(wrong) => {
+                diags.error(*pos, wrong);
+                return None;
+            }
         }
     }
+    if let [(own, _), (of_file, _)] = &*parts {
+        match calc::alone(&format!("({of_file}) && ({own})"), &Condition(scope)) {
+            Ok(both) => calc = Some(both),
+            Err(wrong) => diags.error(when.pos, wrong),
+        }
+    }
+    let calc = calc?;
+    diags.charge(when.pos, calc::memory(&calc), "`when` of this rule");
+    Some(Box::new(calc))
 }
 
 /// `set` and `store`.

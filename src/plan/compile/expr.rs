@@ -20,6 +20,9 @@ pub enum ExprError {
     /// `#{` without its end.
     #[error("`#{{{0}` is not closed (would be `#{{field}}#`)")]
     OpenField(Box<str>),
+    /// Several cases have a field of that name.
+    #[error("the cases that have `{0}` give it different types (name the case, as in `body.01.value`)")]
+    Cases(Box<str>),
     /// `#{}#`
     #[error("`#{{{0}}}#` names no field (would be `#{{field}}#`)")]
     NamelessField(Box<str>),
@@ -204,9 +207,16 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, ExprError> {
 /// A field of the request; `None`: another entry of the same key has it.
 fn field(name: &str, scope: &dyn Scope) -> Result<Option<Part>, ExprError> {
     if let Some(walked) = scope.walked(name) {
+        same_type(name, &walked)?;
         return Ok(Some(Part::Walked(Box::new(walked))));
     }
     Ok(scope.field(name)?.map(|(at, slot)| Part::Field { at, slot }))
+}
+
+/// Cases that share a name share its type; only the size may differ.
+pub fn same_type(name: &str, walked: &Walked) -> Result<(), ExprError> {
+    let same = |other: &Walked| other.slot.kind == walked.slot.kind && other.slot.little == walked.slot.little;
+    if walked.others.iter().all(same) { Ok(()) } else { Err(ExprError::Cases(name.into())) }
 }
 
 /// What follows `${`: one of the functions that stand alone, else an expression. Also where that ends.

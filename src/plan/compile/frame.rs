@@ -12,7 +12,7 @@ use crate::config::raw::{RawField, RawProtocol, RawTemplate, RawVendor};
 use crate::model::digits::Digits;
 use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, LengthField, Offset, Slot};
 use crate::model::template::{Encoding, Framing, Template};
-use crate::words::{LengthCheck, Unit};
+use crate::words::{FieldType, LengthCheck, Unit};
 
 /// Fields of the header, and of the tail: each request and reply has them all.
 pub const AREA_FIELDS_MAX: usize = 128;
@@ -53,6 +53,7 @@ pub(super) fn frame(
         return None; // reported by `area`
     }
     let start = boundary(diags, raw_left.first(), left.first_mut(), Computed::Start).unwrap_or_default();
+    likely_no_start(diags, raw_left.first());
     let last_is_checksum = checksum::is_last(protocol, vendor, &left, &tail);
     let end = if last_is_checksum { None } else { boundary(diags, raw_tail.last(), tail.last_mut(), Computed::End) };
     let fixed = fixed_len(diags, protocol, left_len + tail_len);
@@ -180,6 +181,19 @@ fn boundary(
     let (bytes, _) = field::constant(diags, &field.slot, value)?;
     field.computed = computed;
     Some(bytes)
+}
+
+/// Warns of a number as the first field whose value makes it the start of every frame, which may not be meant.
+fn likely_no_start(diags: &mut Diags, first: Option<&At<RawField>>) {
+    let Some(raw) = first.filter(|raw| raw.matches.is_none()) else { return };
+    let kind = raw.kind.as_ref().and_then(|kind| FieldType::from_name(&kind.value));
+    let is_number = matches!(kind, Some(FieldType::Uint | FieldType::Int | FieldType::IntBe | FieldType::IntLe));
+    let is_start = |value: &&At<Json>| is_number && matches!(value.value, Json::Num(_));
+    if let Some((value, name)) = raw.value.value.as_ref().filter(is_start).zip(raw.name.as_ref()) {
+        let what = "has a value, so every frame begins with it";
+        let right = "leave `value` out, or write a function; `\"match\": true` if it is meant";
+        diags.warn(value.pos, format!("`{}` {what} ({right})", split_name(&name.value).1));
+    }
 }
 
 /// Finds the constant in the tail that shows where a frame ends though it is not the last field.

@@ -68,6 +68,7 @@ pub mod template;
 pub mod transfer;
 pub mod vendor;
 pub mod walk;
+mod whole;
 
 #[cfg(test)]
 mod tests;

@@ -196,8 +196,8 @@ fn varying(diags: &mut Diags, sources: &Sources<'_>, walk: &WalkDraft, made: &Dr
     let gives = |at: Offset| {
         let header = sources.template.left.iter().find(|field| field.at == at);
         let fixed = sources.response.iter().find(|field| !field.header && field.field.at == at);
-        header.is_some_and(|field| sources.header_value(field).is_some())
-            || fixed.is_some_and(|field| sources.value(&field.field).is_some())
+        let of_header = header.and_then(|field| sources.header_value(field));
+        of_header.or_else(|| fixed.and_then(|field| sources.value(&field.field))).cloned()
     };
     let known = |at: Offset, len: usize| {
         let from = at.in_frame(made.frame.len());
@@ -314,9 +314,15 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
                 }
                 return;
             };
+            // What stays if its text is empty, as that of a register that was never set: the field's own value, else the request's.
+            let constant = own().filter(|own| !std::ptr::eq(*own, value) && !dynamic(own));
+            if let Some(own) = constant {
+                put(diags, sources.scope, Target { slot: &field.slot, to }, own, draft);
+                put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
+                return;
+            }
             if let Some(asked) = &sources.asked_in {
                 if dynamic(value) {
-                    // Its text may be empty: then this stays.
                     layout_field(diags, sources, asked, field, draft);
                 }
                 put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
@@ -324,7 +330,6 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
             }
             let before = draft.patches.len();
             put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
-            // The text may be empty (a register that was never set): then the request's value is kept.
             if matches!(draft.patches.get(before), Some(Patch::Text { .. })) {
                 draft.patches.insert(before, Patch::Copy { from: field.at, to, len: field.slot.len });
             }

@@ -19,6 +19,7 @@ use super::sequence::{self, Burst};
 use super::template::TemplateDraft;
 use super::transfer::check_size;
 use super::walk;
+use super::whole;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
@@ -164,10 +165,12 @@ impl Compiler<'_> {
             let mut ended = false;
             let of = Key::new((self.family, layout), &numbers, self.requests);
             for raw in &list.0 {
+                let (own, both) = (raw, whole::with(raw, file.value.2.as_ref()));
+                let raw = &*both;
                 if ended {
                     diags.warn(raw.pos, "never reached: the rule before it has no `when`");
                 }
-                ended |= raw.when.as_ref().is_none_or(|when| when.test.is_none() && fields_of(when).next().is_none());
+                ended |= own.when.as_ref().is_none_or(|when| when.test.is_none() && fields_of(when).next().is_none());
                 effect::rule(diags, raw, &draft.plan);
                 let faults = rule_faults(diags, raw, self.of.faults, limited);
                 self.rule(diags, &of, raw, faults);

@@ -182,7 +182,7 @@ impl Scope for CommandScope<'_, '_, '_> {
         if area != Area::Plain || self.key.requests.field(self.number, plain).is_some() {
             return None;
         }
-        walk.element(walk.path(plain)?)
+        walk.named(plain)
     }
 
     fn register(&self, name: &str) -> Result<u32, ExprError> {

@@ -10,7 +10,7 @@ use super::at::{AT, At, MAP, ONE_OR_MANY, Pos};
 use super::budget::{ALLOCATION_BYTES, Budget};
 use super::diag::{DIAGS_MAX, Diag, Place, Severity};
 use super::extent::{EXTENT, REST, WHEN};
-use super::messages::{MESSAGES, RULES};
+use super::messages::{self, MESSAGES, RULES};
 use super::near;
 use super::node::{Content, Tree};
 use super::steps::step;
@@ -191,7 +191,7 @@ impl<'a> De<'a> {
 
     fn entries(self, fields: Option<&'static [&'static str]>) -> Result<Entries<'a>, Error> {
         match self.content() {
-            Content::Obj(list) => Ok(Entries { de: self, left: list.iter(), fields, without: None, value: 0 }),
+            Content::Obj(list) => Ok(Entries { de: self, left: list.iter(), fields, without: &[], value: 0 }),
             _ => self.expected("an object"),
         }
     }
@@ -405,8 +405,9 @@ impl<'de> SeqAccess<'de> for RuleParts<'_> {
         self.next += 1;
         match self.next {
             1 => seed.deserialize(Rules(self.de)).map(Some),
-            2 => {
-                let Some(node) = self.de.tree.child(self.de.node, MESSAGES) else { return Ok(None) };
+            2 | 3 => {
+                let key = if self.next == 2 { MESSAGES } else { messages::WHEN };
+                let Some(node) = self.de.tree.child(self.de.node, key) else { return Ok(None) };
                 let messages = self.de.at(node);
                 match seed.deserialize(messages) {
                     Ok(value) => Ok(Some(value)),
@@ -429,7 +430,7 @@ impl<'de> de::Deserializer<'de> for Rules<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let entries = self.0.entries(None)?;
-        self.0.place(visitor.visit_map(Entries { without: Some(MESSAGES), ..entries }))
+        self.0.place(visitor.visit_map(Entries { without: &[MESSAGES, messages::WHEN], ..entries }))
     }
 
     forward_to_deserialize_any! {
@@ -444,7 +445,7 @@ struct Entries<'a> {
     left: slice::Iter<'a, (u32, u32)>,
     fields: Option<&'static [&'static str]>,
     /// A key that is left out.
-    without: Option<&'static str>,
+    without: &'static [&'static str],
     value: u32,
 }
 
@@ -453,7 +454,7 @@ impl Entries<'_> {
     fn advance(&mut self) -> Option<u32> {
         for &(key, value) in self.left.by_ref() {
             let text = self.de.tree.key(key);
-            if self.without == Some(text) {
+            if self.without.contains(&text) {
                 continue;
             }
             let known = match self.fields {

@@ -114,6 +114,8 @@ pub struct RawWhen {
     pub fields: Map<At<Json>>,
     /// The condition.
     pub test: Option<Box<str>>,
+    /// A second one, that of the whole file.
+    pub of_file: Option<At<Box<str>>>,
 }
 
 impl Deref for RawWhen {
@@ -143,7 +145,7 @@ impl<'de> Visitor<'de> for WhenParts {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawWhen, D::Error> {
-        Ok(RawWhen { fields: Map::deserialize(deserializer)?, test: None })
+        Ok(RawWhen { fields: Map::deserialize(deserializer)?, ..RawWhen::default() })
     }
 }
 

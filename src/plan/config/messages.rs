@@ -13,13 +13,15 @@ use std::fmt;
 pub(super) const RULES: &str = "$Rules";
 /// The key of a rule file that is no command.
 pub const MESSAGES: &str = "messages";
+/// The key of a rule file that is a condition of all its rules.
+pub const WHEN: &str = "when";
 
 /// The messages of a rule file, by name.
 pub type RawMessages = Map<At<RawMessage>>;
 
-/// A rule file: command key -> one rule, or a list of rules with `when`; and its messages.
+/// A rule file: command key -> one rule, or a list of rules with `when`; its messages; and a condition of all its rules.
 #[derive(Clone, Debug, Default)]
-pub struct RawRules(pub Map<At<OneOrMany<At<RawRule>>>>, pub Option<At<RawMessages>>);
+pub struct RawRules(pub Map<At<OneOrMany<At<RawRule>>>>, pub Option<At<RawMessages>>, pub Option<At<RawWhen>>);
 
 impl<'de> Deserialize<'de> for RawRules {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -40,7 +42,8 @@ impl<'de> Visitor<'de> for Parts {
         // Through seeds: what is wrong with the rules as a whole is wrong with the file.
         let rules = seq.next_element_seed(std::marker::PhantomData)?.ok_or_else(|| A::Error::custom("no rules"))?;
         let messages = seq.next_element_seed(std::marker::PhantomData::<Option<At<RawMessages>>>)?;
-        Ok(RawRules(rules, messages.flatten()))
+        let when = seq.next_element_seed(std::marker::PhantomData::<Option<At<RawWhen>>>)?;
+        Ok(RawRules(rules, messages.flatten(), when.flatten()))
     }
 }
 
@@ -51,12 +54,14 @@ impl JsonSchema for RawRules {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = Map::<At<OneOrMany<At<RawRule>>>>::json_schema(generator);
         let messages = generator.subschema_for::<Option<RawMessages>>();
+        let when = generator.subschema_for::<RawWhen>();
         if let Some(keys) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
             keys.insert(MESSAGES.into(), messages.to_value());
+            keys.insert(WHEN.into(), when.to_value());
         }
         schema.insert(
             "description".into(),
-            "A rule file: command key -> one rule, or a list of rules with `when`. `messages`: what the device sends unasked, by name."
+            "A rule file: command key -> one rule, or a list of rules with `when`. `messages`: what the device sends unasked, by name. `when`: a condition of all its rules."
                 .into(),
         );
         schema

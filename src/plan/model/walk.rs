@@ -209,6 +209,8 @@ pub enum Size {
 pub struct Counted {
     /// The field.
     pub by: Source,
+    /// The bits of it that are the number: first and last, 0 the most significant; `None`: all, as its type spells it.
+    pub bits: Option<(u32, u32)>,
     /// What its number is multiplied by.
     pub times: i64,
     /// What is added.
@@ -293,6 +295,8 @@ pub struct Walked {
     pub slot: Slot,
     /// Its size varies.
     pub varies: bool,
+    /// Elements of the same name in other cases: the request has at most one of all.
+    pub others: Box<[Self]>,
 }
 
 /// How a reply's data frame goes on behind its fixed part.
@@ -355,7 +359,25 @@ pub enum Put {
     Length(Box<PutLength>),
     /// The steps of one case, by bytes that were written before.
     Choose(Box<Choose>),
+    /// Steps for each item of a list of the request.
+    Each(Box<Each>),
 }
+
+/// Items made of the request's items.
+#[derive(Debug)]
+pub struct Each {
+    /// The request's list.
+    pub from: Walked,
+    /// The steps of an item; its elements are those of a [`Path`] with [`CURRENT`].
+    pub steps: Box<[Put]>,
+    /// The fewest bytes of an item.
+    pub least: usize,
+}
+
+/// As the number of an item: the item that an [`Each`] is at.
+pub const CURRENT: u32 = u32::MAX;
+/// Fields of an item that an [`Each`] may refer to: the first ones of the list.
+pub const ITEM_NODES_MAX: usize = 32;
 
 /// The bytes that select a case, and its steps.
 pub type ChosenCase = (Box<[u8]>, Box<[Put]>);
@@ -389,9 +411,9 @@ impl Choose {
 }
 
 impl Encode {
-    /// Whether a case depends on the request or a function.
+    /// Whether a case depends on the request or a function, or items are those of the request.
     pub fn chooses(&self) -> bool {
-        self.ops.iter().any(|op| matches!(op, Put::Choose(_)))
+        self.ops.iter().any(|op| matches!(op, Put::Choose(_) | Put::Each(_)))
     }
 }
 
@@ -417,6 +439,8 @@ pub struct PutLength {
     pub to: Target,
     /// Its type and size.
     pub slot: Slot,
+    /// The bits that the number is written into; `None`: all.
+    pub bits: Option<(u32, u32)>,
     /// What is counted.
     pub what: Measure,
     /// The number is `(what - add) / times`.
@@ -496,20 +520,111 @@ impl Walk {
         })
     }
 
+    /// The bytes that end a node.
+    pub fn until(&self, node: u32) -> &[u8] {
+        let op = self.nodes.get(node as usize).and_then(|node| self.ops.get(node.op as usize));
+        if let Some(Op::Field { size: Size::Until { end, .. }, .. }) = op { end } else { &[] }
+    }
+
     /// Does some size or count come from this node?
     pub fn is_computed(&self, node: u32) -> bool {
         let Some(mark) = self.marks.iter().position(|&marked| marked == node) else { return false };
         let here = Place::Mark(mark as u8);
-        self.ops.iter().filter_map(Op::counted).any(|counted| counted.by.place == here)
+        self.ops.iter().filter_map(Op::counted).any(|counted| counted.by.place == here && counted.bits.is_none())
+    }
+
+    /// The bits of a node that say sizes or counts.
+    pub fn counted_bits(&self, node: u32) -> impl Iterator<Item = (u32, u32)> {
+        let mark = self.marks.iter().position(|&marked| marked == node);
+        let here = mark.map(|mark| Place::Mark(mark as u8));
+        let counted = self.ops.iter().filter_map(Op::counted);
+        counted.filter(move |counted| Some(counted.by.place) == here).filter_map(|counted| counted.bits)
     }
 
     /// A node and its type.
     pub fn element(self: &Arc<Self>, path: Path) -> Option<Walked> {
         match &self.nodes.get(path.node as usize)?.what {
             What::Field { slot, varies } => {
-                Some(Walked { walk: self.clone(), path, slot: slot.clone(), varies: *varies })
+                Some(Walked { walk: self.clone(), path, slot: slot.clone(), varies: *varies, others: Box::default() })
             }
             _ => None,
+        }
+    }
+
+    /// The field of a name. Where several cases have one of that name, the longest, and the others behind it.
+    pub fn named(self: &Arc<Self>, name: &str) -> Option<Walked> {
+        let mut all: Vec<Walked> =
+            self.paths(name).into_iter().map(|path| self.element(path)).collect::<Option<_>>()?;
+        all.sort_by_key(|walked| std::cmp::Reverse(walked.slot.len));
+        let mut all = all.into_iter();
+        let first = all.next()?;
+        Some(Walked { others: all.collect(), ..first })
+    }
+
+    /// The fields of a name in the items of a list; `None`: they have none of it, or it is in a list of its own.
+    pub fn in_item(self: &Arc<Self>, list: Path, name: &str) -> Option<Walked> {
+        let depth = self.nodes.get(list.node as usize)?.lists;
+        let mut path = list;
+        *path.items.get_mut(depth)? = CURRENT;
+        let (parts, mut found): (Vec<&str>, Vec<Path>) = (name.split('.').collect(), Vec::new());
+        self.find(Some(list.node), (&parts, depth + 1), path, &mut found);
+        let is_near = |path: &Path| {
+            let near = (path.node - list.node) as usize <= ITEM_NODES_MAX;
+            near && self.nodes.get(path.node as usize).is_some_and(|node| node.lists == depth + 1)
+        };
+        let mut all: Vec<Walked> =
+            found.into_iter().map(|path| self.element(path).filter(|_| is_near(&path))).collect::<Option<_>>()?;
+        all.sort_by_key(|walked| std::cmp::Reverse(walked.slot.len));
+        let mut all = all.into_iter();
+        let first = all.next()?;
+        Some(Walked { others: all.collect(), ..first })
+    }
+
+    /// All elements of a name: more than one where several cases have it. What [`Self::path`] finds is the first.
+    pub fn paths(&self, name: &str) -> Vec<Path> {
+        let mut out = Vec::new();
+        let path = Path { node: 0, items: [0; NEST_MAX] };
+        if let Some(node) = self.child(None, None, name) {
+            return vec![Path { node, ..path }];
+        }
+        let parts: Vec<&str> = name.split('.').collect();
+        self.find(None, (&parts, 0), path, &mut out);
+        out
+    }
+
+    /// Adds what the rest of a name means within `parent`. Calls itself at most as deep as elements nest.
+    fn find(&self, parent: Option<u32>, (parts, lists): (&[&str], usize), path: Path, out: &mut Vec<Path>) {
+        let what = parent.and_then(|parent| self.nodes.get(parent as usize)).map(|node| &node.what);
+        let case_of = |part: &str| match what {
+            Some(What::Choice { cases }) => cases.iter().position(|key| **key == *part).map(|case| case as u32),
+            _ => None,
+        };
+        let Some((first, rest)) = parts.split_first() else { return };
+        let (case, name, rest) = match case_of(first).zip(rest.split_first()) {
+            Some((case, (name, rest))) => (Some(case), *name, rest),
+            None => (None, *first, rest),
+        };
+        let (from, to) = match parent {
+            Some(parent) => (parent + 1, self.nodes.get(parent as usize).map_or(0, |node| node.end)),
+            None => (0, self.nodes.len() as u32),
+        };
+        for node in from..to {
+            let Some(there) = self.nodes.get(node as usize) else { return };
+            if there.parent != parent || *there.name != *name || case.is_some_and(|case| case != there.case) {
+                continue;
+            }
+            let mut path = Path { node, ..path };
+            if rest.is_empty() {
+                out.push(path);
+                continue;
+            }
+            let (mut rest, mut lists) = (rest, lists);
+            if matches!(there.what, What::List) {
+                let Some((index, behind)) = rest.split_first() else { continue };
+                let (Ok(index), Some(item)) = (index.parse(), path.items.get_mut(lists)) else { continue };
+                (*item, rest, lists) = (index, behind, lists + 1);
+            }
+            self.find(Some(node), (rest, lists), path, out);
         }
     }
 }

@@ -5,10 +5,12 @@
 
 use super::checksum::{self, read_number};
 use super::reason::Reason;
+use super::value::{get_bits, set_bits};
 use crate::model::digits::Digits;
 use crate::model::field::{Kind, Slot};
 use crate::model::walk::{
-    Case, Count, Counted, MARKS_MAX, NEST_MAX, Op, Path, Place, Size, Source, Walk, WalkedConstant,
+    Case, Count, Counted, ITEM_NODES_MAX, MARKS_MAX, NEST_MAX, Op, Path, Place, Size, Source, Walk, Walked,
+    WalkedConstant,
 };
 use std::ops::ControlFlow;
 
@@ -212,6 +214,72 @@ pub fn bytes<'f>(walk: &Walk, raw: &'f [u8], path: &Path) -> Option<(&'f [u8], u
     Some((raw.get(found.from..found.to)?, found.count))
 }
 
+/// An item of a list of a request: where its fields are.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'f> {
+    raw: &'f [u8],
+    list: u32,
+    /// By node of the item: first byte, behind the last byte; `u32::MAX`: it is not there.
+    at: [(u32, u32); ITEM_NODES_MAX],
+    /// Its number, from 0.
+    pub index: usize,
+}
+
+impl<'f> Item<'f> {
+    /// The bytes of a field of the item.
+    pub fn bytes(&self, node: u32) -> Option<&'f [u8]> {
+        let place = node.checked_sub(self.list + 1)?;
+        let (from, to) = *self.at.get(place as usize)?;
+        self.raw.get(from as usize..to as usize)
+    }
+
+    /// An element of the item that has this name; of several cases that which is there.
+    pub fn find<'w>(&self, walked: &'w Walked) -> Option<(&'w Walked, &'f [u8])> {
+        let of = |walked: &'w Walked| Some((walked, self.bytes(walked.path.node)?));
+        of(walked).or_else(|| walked.others.iter().find_map(of))
+    }
+}
+
+/// Looks at the items of a list of the request, one after the other, in one walk. False: that was enough.
+pub fn each<'f>(walk: &Walk, raw: &'f [u8], list: &Path, mut with: impl FnMut(Item<'f>) -> bool) {
+    let Some(node) = walk.nodes.get(list.node as usize) else { return };
+    let (depth, end) = (node.lists, node.end);
+    let none = [(u32::MAX, 0); ITEM_NODES_MAX];
+    let mut item: Option<Item<'f>> = None;
+    let watch = |event: Event, items: &Items| {
+        if items.get(..depth) != list.items.get(..depth) {
+            return ControlFlow::Continue(());
+        }
+        let mut is_over = false;
+        match event {
+            Event::Item { node, index } if node == list.node => {
+                let before = item.replace(Item { raw, list: node, at: none, index });
+                is_over = before.is_some_and(|item| !with(item));
+            }
+            Event::End { node, .. } if node == list.node => {
+                item.take().map(&mut with);
+                is_over = true;
+            }
+            Event::Field { node, from, to } if node > list.node && node < end => {
+                let place = item.as_mut().and_then(|item| item.at.get_mut((node - list.node - 1) as usize));
+                if let Some(place) = place {
+                    *place = (from as u32, to as u32);
+                }
+            }
+            _ => {}
+        }
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    // A request whose lengths are wrong is not answered.
+    let _ = run(walk, raw, raw.len().saturating_sub(walk.tail_len), watch);
+}
+
+/// An element of a request, its bytes, and how many items it has; of elements of one name in several cases the one that is there.
+pub fn find<'w, 'f>(walked: &'w Walked, raw: &'f [u8]) -> Option<(&'w Walked, &'f [u8], usize)> {
+    let of = |walked: &'w Walked| bytes(&walked.walk, raw, &walked.path).map(|(bytes, items)| (walked, bytes, items));
+    of(walked).or_else(|| walked.others.iter().find_map(of))
+}
+
 /// Whether a raw frame has this constant.
 pub fn carries(walk: &Walk, raw: &[u8], constant: &WalkedConstant) -> bool {
     bytes(walk, raw, &constant.path).is_some_and(|(there, _)| is_constant(there, constant))
@@ -254,6 +322,32 @@ pub fn number(slot: &Slot, bytes: &[u8]) -> Option<u64> {
     }
     let number = read_number(bytes, slot.little);
     Digits::of(&slot.kind).read(number, bytes.len())
+}
+
+/// The number that a size's field says.
+#[inline]
+fn said_by(counted: &Counted, bytes: &[u8]) -> Option<u64> {
+    match counted.bits {
+        None => number(&counted.by.slot, bytes),
+        Some((from, to)) => (!bytes.is_empty()).then(|| get_bits(&counted.by.slot, from, to, bytes)),
+    }
+}
+
+/// The largest number that a size's field says.
+pub fn counts(slot: &Slot, bits: Option<(u32, u32)>) -> u64 {
+    match bits {
+        None => says(slot),
+        Some((from, to)) => 1_u64.checked_shl(to - from + 1).map_or(u64::MAX, |all| all - 1),
+    }
+}
+
+/// Writes a number into a field, or into some bits of it.
+#[inline]
+pub fn write_count(slot: &Slot, bits: Option<(u32, u32)>, number: u64, out: &mut [u8]) {
+    match bits {
+        None => write_number(slot, number, out),
+        Some((from, to)) => set_bits(slot, from, to, number, out),
+    }
 }
 
 /// The number in a field that means `many` bytes or items: `(many - add) / times`; `None` if no number does.
@@ -380,7 +474,7 @@ impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
             self.tell(Event::Item { node, index })?;
             let before = self.at;
             self.block(pc, end, bound)?;
-            if self.at == before {
+            if self.at == before && least > 0 {
                 // An item takes at least one byte, whatever the template's compiler thought.
                 return Err(Wrong::Bad.into());
             }
@@ -454,7 +548,7 @@ impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
 
     #[inline]
     fn counted(&self, counted: &Counted) -> Result<usize, Wrong> {
-        let number = number(&counted.by.slot, self.source(&counted.by)).ok_or(Wrong::Bad)?;
+        let number = said_by(counted, self.source(&counted.by)).ok_or(Wrong::Bad)?;
         let number = i64::try_from(number).ok().and_then(|number| number.checked_mul(counted.times));
         let number = number.and_then(|number| number.checked_add(counted.add));
         let len = number.and_then(|number| usize::try_from(number).ok()).ok_or(Wrong::Bad)?;

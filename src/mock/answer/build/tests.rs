@@ -30,6 +30,7 @@ fn with_inputs<T>(request: &[u8], due: Now, ask: impl FnOnce(&mut Inputs<'_>) ->
         moment: None,
         calendar: &mut calendar,
         dice: &mut dice,
+        item: None,
     })
 }
 

@@ -4,9 +4,15 @@ use super::{Failed, Machine, Value};
 use fsu_plan::model::calc::{Asked, Op};
 use fsu_plan::model::field::{Kind, Slot};
 use fsu_plan::model::kept::ENTRY_KEY_BYTES_MAX;
+use fsu_plan::model::walk::{CURRENT, Walked};
 use fsu_plan::wire::calc::{NoValue, Num};
 use fsu_plan::wire::value::{self, get_bits};
 use fsu_plan::wire::{varied, walk};
+
+/// Whether it is an element of the item that is being written.
+pub(in crate::answer) fn is_current(walked: &Walked) -> bool {
+    walked.path.items.contains(&CURRENT)
+}
 
 /// Hex digits as a number.
 fn hex_number(text: &[u8]) -> Option<Num> {
@@ -39,7 +45,10 @@ impl<'m> Machine<'m, '_> {
                 Ok((slot, bytes, false, 0))
             }
             Asked::Walked(walked) => {
-                let (bytes, items) = walk::bytes(&walked.walk, request, &walked.path).ok_or(Failed::Absent)?;
+                let of_item = self.inputs.as_ref().and_then(|inputs| inputs.item.as_ref()?.find(walked));
+                let of_item = of_item.filter(|_| is_current(walked)).map(|(walked, bytes)| (walked, bytes, 0));
+                let found = if is_current(walked) { of_item } else { walk::find(walked, request) };
+                let (walked, bytes, items) = found.ok_or(Failed::Absent)?;
                 Ok((&walked.slot, bytes, walked.varies, items))
             }
         }

@@ -119,6 +119,7 @@ fn value(written: &str, request: &[u8]) -> (String, u64) {
         moment: Some(&moment),
         calendar: &mut calendar,
         dice: &mut dice,
+        item: None,
     };
     text(&expr, &mut inputs, &mut out);
     (String::from_utf8(out).expect("text"), state.counters.expression_failures)
@@ -338,6 +339,7 @@ fn the_memory_of_a_device_begins_with_what_init_says() {
         moment: None,
         calendar: &mut calendar,
         dice: &mut dice,
+        item: None,
     };
     text(&expr, &mut inputs, &mut out);
     assert_eq!(String::from_utf8_lossy(&out), "0007000000000000");

@@ -105,6 +105,7 @@ fn values(turn: &mut Turn<'_>, (reply, answer): (&Reply, &Answer), asked: Asked<
         moment: Some(&turn.moment),
         calendar,
         dice,
+        item: None,
     };
     let Buffers { reply: out, value: Value(bytes), .. } = profile;
     for valued in &answer.values {

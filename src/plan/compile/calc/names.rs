@@ -1,6 +1,6 @@
 //! Fields of the request in expressions.
 
-use super::super::expr::ExprError;
+use super::super::expr::{ExprError, same_type};
 use super::emit::{Emitter, Want};
 use super::error::Wrong;
 use crate::model::calc::{Asked, Op, ValueKind};
@@ -113,7 +113,8 @@ impl Emitter<'_> {
             return false;
         };
         let slot = Slot { kind: Kind::Hex, len: node.most, little: false, right: false, padding: 0 };
-        let number = self.add(Asked::Walked(Walked { walk: walk.clone(), path, slot, varies: true }));
+        let number =
+            self.add(Asked::Walked(Walked { walk: walk.clone(), path, slot, varies: true, others: Box::default() }));
         self.push(Op::Items(number), 0, 1);
         true
     }
@@ -130,6 +131,7 @@ impl Emitter<'_> {
             return Err(value(ExprError::NamelessField("".into())));
         }
         if let Some(walked) = self.scope.walked(name) {
+            same_type(name, &walked).map_err(value)?;
             return Ok(Found::Asked(Asked::Walked(walked)));
         }
         if let Some(walk) = self.scope.walk()

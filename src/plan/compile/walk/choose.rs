@@ -25,7 +25,7 @@ impl Encoder<'_> {
             Place::Mark(mark) => walk.marks.get(usize::from(mark)).and_then(|node| {
                 let is_fixed = matches!(walk.nodes[*node as usize].what, What::Field { varies: false, .. });
                 match fields.get(node) {
-                    Some(Written::At(mark)) if is_fixed => Some(Target::Mark(*mark)),
+                    Some(Written::At(mark) | Written::KnownAt(_, mark)) if is_fixed => Some(Target::Mark(*mark)),
                     _ => None,
                 }
             }),

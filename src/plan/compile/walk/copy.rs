@@ -16,7 +16,13 @@ pub(super) fn element(reply: &Walk, to: u32, request: &Arc<Walk>, from: Path) ->
             };
             // Hex digits are read in either case, and sent in upper case; in a list they are copied as they are.
             let same = same_kind(slot, asked) && !matches!(slot.kind.base(), Kind::HexDigits { .. });
-            (fits && same).then(|| Walked { walk: request.clone(), path: from, slot: asked.clone(), varies: *as_long })
+            (fits && same).then(|| Walked {
+                walk: request.clone(),
+                path: from,
+                slot: asked.clone(),
+                varies: *as_long,
+                others: Box::default(),
+            })
         }
         (What::List, What::List) | (What::Choice { .. }, What::Choice { .. }) => {
             let slot = Slot { kind: Kind::Hex, len: node.most, little: false, right: false, padding: 0 };
@@ -25,6 +31,7 @@ pub(super) fn element(reply: &Walk, to: u32, request: &Arc<Walk>, from: Path) ->
                 path: from,
                 slot,
                 varies: true,
+                others: Box::default(),
             })
         }
         _ => None,

@@ -5,6 +5,7 @@ use super::super::field::{self, Area};
 use super::super::fields::Values;
 use super::super::moved::area_of;
 use super::copy::{self, counted};
+use super::each::{ITEM, Mapped};
 use super::group::Open;
 use super::layout::WalkDraft;
 use super::put::{self, Draft, Gap, Point};
@@ -19,9 +20,9 @@ use crate::model::field::{Field, Kind, Offset};
 use crate::model::reply::{Expr, Part};
 use crate::model::template::Moved;
 use crate::model::walk::{
-    Count, Counted, Encode, Measure, Node, Op, Place, Put, PutText, Size, Target, Walk, Walked, What,
+    Count, Counted, Encode, Measure, Node, Op, Path, Place, Put, PutText, Size, Target, Walk, Walked, What,
 };
-use crate::wire::walk::{case_of, masked_case_of, said, says};
+use crate::wire::walk::{case_of, counts, masked_case_of, said};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -37,8 +38,8 @@ pub struct Sources<'a> {
     pub values: &'a [&'a Values<'a>],
     /// What values may refer to.
     pub scope: &'a dyn Scope,
-    /// Whether the rule gives the field at this place before the program.
-    pub gives: &'a dyn Fn(Offset) -> bool,
+    /// What the rule gives the field at this place before the program.
+    pub gives: &'a dyn Fn(Offset) -> Option<At<Json>>,
     /// The reply's bytes before the program, if they are the same in every reply.
     pub known: &'a dyn Fn(Offset, usize) -> Option<Box<[u8]>>,
     /// The most bytes that fit into the frame and its length fields.
@@ -57,7 +58,15 @@ const STEP_BYTES: usize = size_of::<Put>() + 64;
 /// Compiles the steps; reports everything that does not fit.
 pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
     let walk = &sources.draft.walk;
-    let mut encoder = Encoder { of: sources, draft: Draft::default(), index: None, is_case: false, is_over: false };
+    let mut encoder = Encoder {
+        of: sources,
+        draft: Draft::default(),
+        index: None,
+        item: None,
+        item_of: None,
+        is_case: false,
+        is_over: false,
+    };
     let given = Given::Rule(sources.values, sources.moved);
     encoder.block(diags, None, 0, &given);
     let Encoder { draft, .. } = encoder;
@@ -108,6 +117,8 @@ pub(super) enum Written {
     Other,
     /// In another way, where this mark was made.
     At(u8),
+    /// As known bytes, at this offset of the pool, where this mark was made.
+    KnownAt(usize, u8),
 }
 
 pub(super) struct Encoder<'a> {
@@ -115,6 +126,10 @@ pub(super) struct Encoder<'a> {
     pub(super) draft: Draft,
     /// The repeated item that is being written.
     pub(super) index: Option<usize>,
+    /// The request's list of whose items those of the reply are made.
+    pub(super) item: Option<Path>,
+    /// The reply's list of those items.
+    pub(super) item_of: Option<u32>,
     /// The case that is being written is one of several: what it counts is not known.
     pub(super) is_case: bool,
     is_over: bool,
@@ -218,7 +233,11 @@ impl Encoder<'_> {
             self.too_many(diags, node);
             return;
         };
-        let copied = if given.is_none() && is_top { self.same_name(node) } else { None };
+        let copied = match (given, is_top) {
+            (None, true) => self.same_name(node),
+            (None, false) => self.same_in_item(node),
+            (Some(_), _) => None,
+        };
         let mut items = (0, None);
         match (&walk.nodes[node as usize].what, copied) {
             (_, Some(Copied::Element(element))) => {
@@ -245,9 +264,14 @@ impl Encoder<'_> {
             (What::List, None) => items = self.list(diags, node, given.or(own), fields),
             (What::Choice { .. }, None) => self.choice(diags, node, given.or(own), (fields, point)),
         }
-        if let (Some(selects), Some(written @ Written::Other)) = (selects, fields.get_mut(&node)) {
-            *written = Written::At(selects.mark);
+        if let (Some(selects), Some(written)) = (selects, fields.get_mut(&node)) {
+            *written = match *written {
+                Written::Other => Written::At(selects.mark),
+                Written::Known(at) if walk.counted_bits(node).next().is_some() => Written::KnownAt(at, selects.mark),
+                other => other,
+            };
         }
+        self.given_bits(node, given, fields);
         self.end(diags, node, (point, items), fields);
         self.draft.release(marks);
     }
@@ -258,6 +282,18 @@ impl Encoder<'_> {
         let Some(mark) = walk.marks.iter().position(|&marked| marked == node) else { return false };
         let here = Place::Mark(mark as u8);
         !self.of.is_sample && walk.ops.iter().any(|op| matches!(op, Op::Choice { by, .. } if by.place == here))
+            || walk.counted_bits(node).next().is_some()
+    }
+
+    /// Bits that the rule gives are not computed.
+    fn given_bits(&self, node: u32, given: Option<&At<Json>>, fields: &mut Fields) {
+        let walk = self.walk();
+        let Some(mark) = walk.marks.iter().position(|&marked| marked == node) else { return };
+        let here = Place::Mark(mark as u8);
+        let mut counted = walk.ops.iter().filter_map(Op::counted).filter(|counted| counted.by.place == here);
+        if given.is_some_and(|given| counted.any(|counted| counted.bits.is_some() && gives(counted, given))) {
+            fields.insert(node, Written::Other);
+        }
     }
 
     fn too_many(&mut self, diags: &mut Diags, node: u32) {
@@ -299,10 +335,18 @@ impl Encoder<'_> {
     }
 
     /// The request's element that a text refers to, if the text is nothing but that reference.
-    pub(super) fn referred(&self, text: &str) -> Option<(Arc<Walk>, crate::model::walk::Path)> {
+    pub(super) fn referred(&self, text: &str) -> Option<(Arc<Walk>, Path)> {
         let name = text.trim().strip_prefix("#{")?.strip_suffix("}#")?;
         let request = self.of.request?;
-        Some((request.clone(), request.path(name.trim())?))
+        if let Some(list) = self.item.filter(|_| name.trim().starts_with(ITEM)) {
+            let walked = request.in_item(list, name.trim().strip_prefix(ITEM)?)?;
+            return walked.others.is_empty().then(|| (request.clone(), walked.path));
+        }
+        // Several cases have it: the value of the one that is there is a text.
+        match &*request.paths(name.trim()) {
+            [path] => Some((request.clone(), *path)),
+            _ => None,
+        }
     }
 
     /// The terminator of a field.
@@ -340,7 +384,7 @@ impl Encoder<'_> {
     }
 
     /// Hex digits are copied through their notation, which is in upper case.
-    fn as_text(&self, node: u32, request: &Arc<Walk>, path: crate::model::walk::Path) -> Option<Copied> {
+    pub(super) fn as_text(&self, node: u32, request: &Arc<Walk>, path: Path) -> Option<Copied> {
         let What::Field { slot, varies } = &self.walk().nodes[node as usize].what else { return None };
         let asked = request.element(path)?;
         let fits = if *varies { asked.slot.len <= slot.len } else { !asked.varies && asked.slot.len == slot.len };
@@ -354,7 +398,7 @@ impl Encoder<'_> {
         let walk = self.walk();
         let Some(Op::Choice { by, .. }) = walk.ops.get(walk.nodes[node as usize].op as usize) else { return true };
         match by.place {
-            Place::Frame(at) => !(self.of.gives)(at),
+            Place::Frame(at) => (self.of.gives)(at).is_none(),
             Place::Mark(mark) => {
                 let name = walk.marks.get(usize::from(mark)).map(|&node| &walk.nodes[node as usize].name);
                 name.is_some_and(|name| self.of.values.iter().all(|values| values.get(Area::Plain, name).is_none()))
@@ -398,6 +442,9 @@ impl Encoder<'_> {
             };
             self.put_element(node, element.clone());
             return (0, Some(Box::new(element)));
+        }
+        if let Some(each) = given.and_then(Mapped::new) {
+            return (0, self.each(diags, (node, *max), &each, fields));
         }
         let mut items: Vec<Item<'_>> = Vec::new();
         if let Some(given) = given {
@@ -474,7 +521,7 @@ impl Encoder<'_> {
         let tag: Option<Box<[u8]>> = match by.place {
             Place::Frame(at) => (self.of.known)(at, by.slot.len),
             Place::Mark(mark) => walk.marks.get(usize::from(mark)).and_then(|node| match fields.get(node) {
-                Some(Written::Known(at)) => Some(self.draft.written(*at, by.slot.len).into()),
+                Some(Written::Known(at) | Written::KnownAt(at, _)) => Some(self.draft.written(*at, by.slot.len).into()),
                 _ => None,
             }),
         };
@@ -536,44 +583,56 @@ impl Encoder<'_> {
     ) {
         let walk = self.walk().clone();
         let Counted { by, times, add, .. } = counted;
-        let gap = match by.place {
-            Place::Frame(at) if (self.of.gives)(at) => return,
-            Place::Frame(_) => None,
+        // Known bytes that the number may be written into now, and where it is written later.
+        let (pool, target) = match by.place {
+            Place::Frame(at) if (self.of.gives)(at).is_some_and(|given| gives(counted, &given)) => return,
+            Place::Frame(at) => (None, Target::Frame(at.in_frame(0))),
             Place::Mark(mark) => {
                 let number = walk.marks.get(usize::from(mark)).copied().unwrap_or_default();
-                let Some(Written::Gap(gap)) = fields.get(&number).copied() else { return };
-                // If a field counts several nodes, the first one determines it.
-                fields.insert(number, Written::Other);
-                Some(gap)
+                match (fields.get(&number).copied(), counted.bits) {
+                    (Some(Written::Gap(gap)), None) => {
+                        // If a field counts several nodes, the first one determines it.
+                        fields.insert(number, Written::Other);
+                        (Some(gap.at), Draft::target(gap))
+                    }
+                    (Some(Written::KnownAt(at, mark)), Some(_)) => (Some(at), Target::Mark(mark)),
+                    (Some(Written::At(mark)), Some(_)) => (None, Target::Mark(mark)),
+                    _ => return,
+                }
             }
         };
         let known = if is_list { items.1.is_none().then_some(items.0) } else { self.draft.len_since(point) };
-        let target = match (gap, by.place) {
-            (Some(gap), _) => Draft::target(gap),
-            (None, Place::Frame(at)) => Target::Frame(at.in_frame(0)),
-            (None, Place::Mark(_)) => return,
-        };
         let (own, copied) = items;
         if let Some(known) = known {
-            let Some(number) = said(known, *times, *add).filter(|&number| says(&by.slot) >= number) else {
+            let Some(number) = said(known, *times, *add).filter(|&number| counts(&by.slot, counted.bits) >= number)
+            else {
                 let what = if is_list { "items" } else { "bytes" };
                 diags.error(self.of.pos, format!("`{name}` has {known} {what}, which what counts them cannot say"));
                 return;
             };
-            if let Some(gap) = gap.filter(|_| !self.is_case) {
-                self.draft.fill(gap, &by.slot, number);
+            if let Some(at) = pool.filter(|_| !self.is_case) {
+                self.draft.fill_at(at, (&by.slot, counted.bits), number);
                 return;
             }
-            self.draft.length(target, &by.slot, Measure::Items { own: known, copied: None }, (*times, *add));
+            self.draft.length(target, counted, Measure::Items { own: known, copied: None });
             return;
         }
         let what = if is_list { Measure::Items { own, copied } } else { Measure::Bytes(point.mark) };
-        self.draft.length(target, &by.slot, what, (*times, *add));
+        self.draft.length(target, counted, what);
     }
 }
 
+/// Whether a value gives the number that counts: all of its field, or the bits that say it.
+fn gives(counted: &Counted, given: &At<Json>) -> bool {
+    let (Some(range), Json::Obj(named), Kind::Bit(bits)) = (counted.bits, &given.value, &counted.by.slot.kind) else {
+        return true;
+    };
+    let mut named = named.iter().filter_map(|(name, _)| bits.named(&name.value));
+    named.any(|bits| (bits.from, bits.to) == range)
+}
+
 /// What the request has for a field of the reply.
-enum Copied {
+pub(super) enum Copied {
     Element(Walked),
     Fixed(Put, usize),
     /// With the most bytes.

@@ -8,7 +8,7 @@ use crate::config::extent::{RawCounted, RawExtent};
 use crate::config::raw::RawField;
 use crate::model::field::{FIELD_BYTES_MAX, FRAME_BYTES_MAX, Kind, Slot};
 use crate::model::walk::{Count, Counted, FIELD_BYTES_DEFAULT, ITEMS_DEFAULT, MARKS_MAX, Op, Size, Source};
-use crate::wire::walk::says;
+use crate::wire::walk::counts;
 use crate::words::FieldType;
 
 /// Whether the end of the enclosing bytes is known.
@@ -119,12 +119,21 @@ fn counted(
         diags.missing(pos, "field", "the earlier field that says it");
         return None;
     };
-    let source = compiler.earlier(diags, name)?;
-    if let Err(wrong) = holds_number(&source.slot) {
+    let (name, part) = compiler.part(name);
+    let (name, source) = (&name, compiler.earlier(diags, &name)?);
+    let bits = part.and_then(|part| match &source.slot.kind {
+        Kind::Bit(bits) => bits.named(&part).map(|range| (range.from, range.to)),
+        _ => None,
+    });
+    if let Some((from, to)) = bits.filter(|(from, to)| to - from >= 63) {
+        diags.error(name.pos, format!("{} bits say no size (at most 63)", to - from + 1));
+        return None;
+    }
+    if let Some(wrong) = holds_number(&source.slot).err().filter(|_| bits.is_none()) {
         diags.error(name.pos, format!("`{}` says no number: {wrong}", name.value));
         return None;
     }
-    if source.slot.len > 8 {
+    if source.slot.len > 8 && bits.is_none() {
         diags.error(name.pos, format!("`{}` has {} bytes (a number has 1 to 8)", name.value, source.slot.len));
         return None;
     }
@@ -140,14 +149,14 @@ fn counted(
     }
     let times = times as i64;
     // The largest number that the field can express.
-    let says = i128::from(says(&source.slot)) * i128::from(times) + i128::from(add);
+    let says = i128::from(counts(&source.slot, bits)) * i128::from(times) + i128::from(add);
     let says = usize::try_from(says).unwrap_or(if says < 0 { 0 } else { usize::MAX });
     let given = max(diags, raw, default.min(says.max(1)), most);
     if given > says {
         let at = raw.max.as_ref().map_or(pos, |at| at.pos);
         diags.error(at, format!("max {given}: `{}` says at most {says}", name.value));
     }
-    Some(Counted { by: source, times, add, max: given.min(says) })
+    Some(Counted { by: source, bits, times, add, max: given.min(says) })
 }
 
 /// A size that a field alone says, with `add`.

@@ -13,7 +13,9 @@ use crate::config::raw::RawField;
 use crate::config::steps::step;
 use crate::model::field::{FIELD_BYTES_MAX, FRAME_BYTES_MAX, Kind, LengthField, Slot};
 use crate::model::template::Template;
-use crate::model::walk::{Block, Case, Grouped, NEST_MAX, NODES_MAX, Node, Op, Place, Size, Source, Walk, What};
+use crate::model::walk::{
+    Block, Case, Grouped, ITEMS_DEFAULT, NEST_MAX, NODES_MAX, Node, Op, Place, Size, Source, Walk, What,
+};
 use crate::words::FieldType;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -333,7 +335,9 @@ impl Compiler<'_> {
         let within = Inside { parent: Some(node), case: 0, lists, depth: inside.depth + 1, is_bounded: false };
         let before = diags.list().len();
         let item = self.block(diags, &items.value, within);
-        if item.least == 0 {
+        // Of counted items in no other list `max` bounds how many are looked at.
+        let is_bounded = inside.lists == 0 && !has_rest && max <= ITEMS_DEFAULT;
+        if item.least == 0 && !is_bounded {
             // After an error, fields are missing.
             if diags.list().len() == before {
                 diags.error(raw.pos, "an item may be empty (at least one of its fields takes a byte)");
@@ -417,7 +421,7 @@ impl Compiler<'_> {
     }
 
     /// Splits `field.bits`, if that is what a name says.
-    fn part(&self, by: &At<String>) -> (At<String>, Option<Box<str>>) {
+    pub(super) fn part(&self, by: &At<String>) -> (At<String>, Option<Box<str>>) {
         let whole = || (by.clone(), None);
         let Some((name, part)) = by.value.trim().rsplit_once('.') else { return whole() };
         let has = |slot: &Slot| matches!(&slot.kind, Kind::Bit(bits) if bits.named(part).is_some());

@@ -14,6 +14,7 @@
 
 mod choose;
 mod copy;
+mod each;
 pub mod encode;
 mod extent;
 mod group;
@@ -152,6 +153,11 @@ pub fn constant(
     value: &At<Json>,
 ) -> Option<WalkedConstant> {
     let path = walk.path(name)?;
+    if walk.paths(name).len() > 1 {
+        let right = "name the case, as in `body.01.value`, or write a condition: `\"when\": \"body.value == 5\"`";
+        diags.error(value.pos, format!("several cases have `{written}` ({right})"));
+        return None;
+    }
     let What::Field { slot, varies } = &walk.nodes.get(path.node as usize)?.what else {
         diags.error(value.pos, format!("`{written}` is no field (one of it: `{written}.0.name`, `{written}.name`)"));
         return None;

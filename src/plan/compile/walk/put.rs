@@ -2,8 +2,10 @@
 
 use crate::model::field::Slot;
 use crate::model::reply::Expr;
-use crate::model::walk::{Choose, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target};
-use crate::wire::walk::write_number;
+use crate::model::walk::{
+    Choose, Counted, Each, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target, Walked,
+};
+use crate::wire::walk::write_count;
 
 /// Steps so far.
 #[derive(Default)]
@@ -32,7 +34,7 @@ pub(super) struct Outer {
 #[derive(Clone, Copy)]
 pub(super) struct Gap {
     /// Offset in the pool.
-    at: usize,
+    pub(super) at: usize,
     /// The mark of its place while the reply is built.
     mark: u8,
 }
@@ -101,6 +103,12 @@ impl Draft {
         self.ops.push(Put::Choose(Box::new(choose)));
     }
 
+    /// Appends steps for each of at most `max` items of `least` to `most` bytes.
+    pub(super) fn each(&mut self, from: Walked, (steps, least, most): (Box<[Put]>, usize, usize), max: usize) {
+        self.most = self.most.saturating_add(most.saturating_mul(max));
+        self.ops.push(Put::Each(Box::new(Each { from, steps, least })));
+    }
+
     /// A new mark; `None` if too many are in use.
     fn mark(&mut self) -> Option<u8> {
         (usize::from(self.marks) < OPEN_LENGTHS_MAX).then(|| {
@@ -139,20 +147,22 @@ impl Draft {
             Put::Mark(_) | Put::Length(_) => Some(sum),
             Put::Copy { len, .. } | Put::Number { len, .. } => Some(sum + len),
             Put::Text(text) if !text.varies => Some(sum + text.slot.len),
-            Put::Text(_) | Put::Element { .. } | Put::Choose(_) => None,
+            Put::Text(_) | Put::Element { .. } | Put::Choose(_) | Put::Each(_) => None,
         })
     }
 
-    /// Writes a known number into a gap.
-    pub(super) fn fill(&mut self, gap: Gap, slot: &Slot, number: u64) {
-        if let Some(out) = self.pool.get_mut(gap.at..gap.at + slot.len) {
-            write_number(slot, number, out);
+    /// Writes a known number into known bytes, or into some bits of them.
+    pub(super) fn fill_at(&mut self, at: usize, (slot, bits): (&Slot, Option<(u32, u32)>), number: u64) {
+        if let Some(out) = self.pool.get_mut(at..at + slot.len) {
+            write_count(slot, bits, number, out);
         }
     }
 
     /// Adds a step that computes a number while the reply is built.
-    pub(super) fn length(&mut self, to: Target, slot: &Slot, what: Measure, (times, add): (i64, i64)) {
-        self.ops.push(Put::Length(Box::new(PutLength { to, slot: slot.clone(), what, times, add })));
+    pub(super) fn length(&mut self, to: Target, counted: &Counted, what: Measure) {
+        let Counted { by, bits, times, add, .. } = counted;
+        let (slot, bits, times, add) = (by.slot.clone(), *bits, *times, *add);
+        self.ops.push(Put::Length(Box::new(PutLength { to, slot, bits, what, times, add })));
     }
 
     /// The target of a gap while the reply is built.
@@ -204,6 +214,9 @@ fn note_read(ops: &[Put], read: &mut [bool; OPEN_LENGTHS_MAX]) {
         }
     }
     for op in ops {
+        if let Put::Each(each) = op {
+            note_read(&each.steps, read);
+        }
         let Put::Choose(choose) = op else { continue };
         let blocks = choose.cases.iter().map(|(_, ops)| ops).chain(&choose.otherwise);
         blocks.into_iter().for_each(|ops| note_read(ops, read));
@@ -232,6 +245,10 @@ fn join(ops: Vec<Put>, read: &[bool; OPEN_LENGTHS_MAX], pool: &[u8], joined: &mu
                 choose.otherwise = choose.otherwise.take().map(joined_block);
                 out.push(Put::Choose(choose));
             }
+            Put::Each(mut each) => {
+                each.steps = join(std::mem::take(&mut each.steps).into_vec(), read, pool, joined).into();
+                out.push(Put::Each(each));
+            }
             other => out.push(other),
         }
     }
@@ -247,6 +264,10 @@ fn shift(ops: &mut [Put], base: usize) {
             Put::Choose(choose) => {
                 choose.cases.iter_mut().for_each(|(_, ops)| shift(ops, base));
                 choose.otherwise.iter_mut().for_each(|ops| shift(ops, base));
+                continue;
+            }
+            Put::Each(each) => {
+                shift(&mut each.steps, base);
                 continue;
             }
             _ => continue,

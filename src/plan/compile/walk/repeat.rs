@@ -2,10 +2,11 @@
 
 use super::super::expr::{ExprError, Scope};
 use super::super::kept::Kept;
+use super::each::ITEM;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::model::field::{Offset, Slot};
-use crate::model::walk::{Walk, Walked};
+use crate::model::walk::{Path, Walk, Walked};
 use std::sync::Arc;
 
 /// The item's number if it is repeated, and its fields.
@@ -43,6 +44,8 @@ pub(super) fn spread<'j>(diags: &mut Diags, item: &'j At<Json>, room: usize, out
 pub(super) struct Indexed<'s> {
     pub(super) inner: &'s dyn Scope,
     pub(super) index: Option<usize>,
+    /// The request's list of whose items those of the reply are made.
+    pub(super) item: Option<(Arc<Walk>, Path)>,
 }
 
 impl Scope for Indexed<'_> {
@@ -63,6 +66,11 @@ impl Scope for Indexed<'_> {
     }
 
     fn walked(&self, name: &str) -> Option<Walked> {
+        if let Some((walk, list)) = &self.item
+            && let Some(name) = name.strip_prefix(ITEM)
+        {
+            return walk.in_item(*list, name);
+        }
         self.inner.walked(name)
     }
 

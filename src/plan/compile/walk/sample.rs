@@ -9,7 +9,7 @@ use crate::config::diag::Diags;
 use crate::model::field::Offset;
 use crate::model::template::Template;
 use crate::model::walk::{Encode, Measure, Put, Target};
-use crate::wire::walk::{said, write_number};
+use crate::wire::walk::{said, write_count};
 
 /// Inserts these fields into a request that has only header, fixed fields and tail.
 ///
@@ -28,7 +28,7 @@ pub fn insert(
         fixed: None,
         values: &[&Values::new(key)],
         scope: &NoRequest,
-        gives: &|_| false,
+        gives: &|_| None,
         known: &known,
         room: super::room(template, &draft.walk.lengths, draft.walk.at - template.left_len, 0),
         moved: template.moved.as_deref(),
@@ -60,12 +60,17 @@ pub fn write(steps: &Encode, frame: &mut Vec<u8>) -> bool {
                 (Measure::Items { own, copied: None }, Target::Frame(at)) => {
                     let place = frame.get_mut(at..at + length.slot.len);
                     if let Some((place, number)) = place.zip(said(*own, length.times, length.add)) {
-                        write_number(&length.slot, number, place);
+                        write_count(&length.slot, length.bits, number, place);
                     }
                 }
                 _ => return false,
             },
-            Put::Copy { .. } | Put::Element { .. } | Put::Number { .. } | Put::Text(_) | Put::Choose(_) => {
+            Put::Copy { .. }
+            | Put::Element { .. }
+            | Put::Number { .. }
+            | Put::Text(_)
+            | Put::Choose(_)
+            | Put::Each(_) => {
                 return false;
             }
         }

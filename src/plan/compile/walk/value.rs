@@ -83,7 +83,7 @@ impl Encoder<'_> {
             };
             return Some(Known::Step(Put::Element { from: Box::new(element), default }, most));
         }
-        let scope = Indexed { inner: self.of.scope, index: self.index };
+        let scope = Indexed { inner: self.of.scope, index: self.index, item: self.item_scope() };
         let expr = match expr::parse(text, &scope) {
             Ok(expr) => calc::fitted(expr, at.slot),
             Err(wrong) => {
