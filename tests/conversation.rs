@@ -274,10 +274,10 @@ fn an_answered_request_is_followed_and_bursts_have_gaps() {
     assert_eq!(world.said(), [format!("0 reply {}", frame("9000", 5, "")), said("01"), said("02"), said("01")]);
     world.until(1_060);
     let (first, second) = (frame("0100", 0, "0000"), "AABB".to_owned());
-    assert_eq!(
-        world.said(),
-        lines(&[(1_000, first.clone()), (1_020, second.clone()), (1_050, first), (1_050, second)])
-    );
+    // The wait begins with the last frame.
+    assert_eq!(world.said(), lines(&[(1_000, first.clone()), (1_020, second.clone())]));
+    world.until(1_100);
+    assert_eq!(world.said(), lines(&[(1_070, first), (1_070, second)]));
 }
 
 #[test]
@@ -342,4 +342,38 @@ fn limits_wanted_max_and_waiting_max_of_one_device() {
     world.trigger("m", &[]).unwrap();
     // The oldest is given up.
     assert_eq!(world.counted(), [WANTED_MAX as u64 + 1, 0, 0, 1]);
+}
+
+#[test]
+fn a_delayed_message_waits_and_is_timed_from_when_it_leaves() {
+    let mut world = World::new(
+        "datagram",
+        json!({"m": {"frame": "0200", "on": "start", "delay": {"fixed": 500},
+        "ack": {"frame": "8001", "within_ms": 100, "retries": 1}}}),
+    );
+    world.start(Audience::Some);
+    assert_eq!(world.said(), lines(&[(500, frame("0200", 0, "00"))]));
+    assert_eq!(world.next_ms, Some(600));
+    world.until(550);
+    world.hear(&frame("8001", 0, "00"));
+    let happened: Vec<_> = world.mock.happened().map(|one| (one.event.name(), one.since_first_ns)).collect();
+    assert_eq!(happened, [("sent", 0), ("acknowledged", 50_000_000)]);
+}
+
+#[test]
+fn a_device_without_power_says_nothing() {
+    let rules = json!({"messages": {
+        "boot": {"frame": "0100", "on": "start", "enters": "up", "ack": {"frame": "8001", "within_ms": 60000}},
+        "tick": {"frame": "0200", "every_ms": 1000, "while": "up"}}, "9000": {}});
+    let mut world = World::with("datagram", rules, |main| {
+        main["faults_at"] = json!([{"from_s": 3.5, "to_s": 5.5, "offline": true}]);
+    });
+    world.start(Audience::Some);
+    world.hear(&frame("8001", 0, "00"));
+    world.until(3_400);
+    let tick = |ms: u64| (ms, frame("0200", 0, "00"));
+    assert_eq!(world.said(), lines(&[(0, frame("0100", 0, "0000")), tick(1_000), tick(2_000), tick(3_000)]));
+    world.until(5_400);
+    // Nothing leaves in an outage.
+    assert_eq!((world.said().len(), world.counted()[0]), (0, 4));
 }

@@ -243,6 +243,7 @@ impl Speaker {
         let (number, frames) = talk::raise(turn, which, due_ns);
         let mut waiting = talk::waiting(turn, which, number);
         let (mut due_ns, mut key) = (due_ns.saturating_add(delay_ns), 0);
+        let first_ns = due_ns;
         for frame in 0..frames {
             let framed = talk::build(turn, which, (number, frame), due_ns);
             due_ns = framed.due_ns;
@@ -256,7 +257,7 @@ impl Speaker {
                 sink.note(reason, &[]);
             }
         }
-        talk::sent(turn, which, (number, key), waiting);
+        talk::sent(turn, which, (number, key), waiting, (first_ns, due_ns));
     }
 }
 

@@ -262,3 +262,58 @@ fn datagrams_go_to_the_centre_of_connect() {
         assert_eq!(run.stop().count("/totals/messages_acknowledged"), 1, "{transport}");
     }
 }
+
+/// An outage: the device says nothing, what waited is given up, and it begins again when its power is back.
+#[test]
+fn after_an_outage_devices_begin_again() {
+    std::thread::scope(|scope| {
+        for (transport, driver) in ["datagram", "tcp"].into_iter().flat_map(|name| DRIVERS.map(|driver| (name, driver)))
+        {
+            scope.spawn(move || outage(transport, driver));
+        }
+    });
+}
+
+fn outage(transport: &str, driver: &[&str]) {
+    let (listener, tcp) = crate::dial::centre();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    udp.set_read_timeout(Some(crate::harness::PATIENCE)).expect("set");
+    let to = if transport == "tcp" { tcp } else { udp.local_addr().expect("bound") };
+    let mut connect = json!({"to": to.to_string()});
+    if transport == "tcp" {
+        connect["reconnect_ms"] = json!([1, 20]);
+    }
+    let fsu = crate::dial::dialling("site", &connect, &json!({"protocol_type": transport}));
+    let tree = Tree::new(&[fsu], &json!({"faults_at": [{"from_s": 4, "to_s": 4.5, "offline": true}]}));
+    let mut rules = rules();
+    rules["messages"] = json!({
+            "boot": {"frame": "05", "on": "start", "data": {"tag": "000000B0"}},
+            "hello": {"frame": "05", "on": "connect", "data": {"tag": "000000C0"}, "enters": "up", "ack": {"frame": "04", "within_ms": 60000}},
+            "tick": {"frame": "03", "every_ms": 200, "while": "up"}});
+    tree.write("meter/rules/default.json", &rules.to_string());
+    let run = Run::start(&tree, driver);
+    let (boot, hello) = (meter(0, 5, &[0, 0, 0, 0xB0]), meter(0, 5, &[0, 0, 0, 0xC0]));
+    if transport == "tcp" {
+        let next = || Tcp(crate::harness::Tcp(crate::dial::accept(&listener).0));
+        let mut first = next();
+        assert_eq!(first.receive(), hello);
+        let mut second = next();
+        // Started again, then connected: what its start says has nobody to go to yet.
+        assert_eq!(second.receive(), hello);
+    } else {
+        let mut bytes = [0; 100];
+        let mut next = || {
+            let (size, from) = udp.recv_from(&mut bytes).expect("a message");
+            (bytes[..size].to_vec(), from)
+        };
+        assert_eq!((next().0, next().0), (boot.clone(), hello.clone()));
+        assert_eq!((next().0, next().0), (boot, hello));
+    }
+    let ended = run.stop();
+    let of = |name: &str| ended.count(&format!("/messages/1/{name}"));
+    assert_eq!(
+        [of("sent"), of("given_up"), of("pending"), ended.count("/messages/2/sent")],
+        [2, 1, 1, 0],
+        "{transport} {driver:?}"
+    );
+}

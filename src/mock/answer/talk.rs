@@ -256,10 +256,8 @@ fn draw(turn: &mut Turn<'_>, which: Which<'_>, (number, frame, place): (u64, u32
 pub(crate) fn waiting(turn: &mut Turn<'_>, which: Which<'_>, number: u64) -> Option<Waiting> {
     which.message.ack.as_ref()?;
     let (bytes, parts) = turn.scratch.talked.spare.pop().unwrap_or_default();
-    let first_ns = turn.moment.arrived_ns;
     let mut waiting = Waiting::with(bytes, parts);
-    (waiting.message, waiting.number) = (which.number as u16, number);
-    (waiting.sends, waiting.first_ns) = (1, first_ns);
+    (waiting.message, waiting.number, waiting.sends) = (which.number as u16, number, 1);
     Some(waiting)
 }
 
@@ -274,14 +272,22 @@ pub(crate) fn keep(turn: &Turn<'_>, which: Which<'_>, waiting: &mut Waiting, (pl
     waiting.add_frame(place as u32, raw);
 }
 
-/// A message has left for the first time.
-pub(crate) fn sent(turn: &mut Turn<'_>, which: Which<'_>, (number, key): (u64, u64), waiting: Option<Waiting>) {
+/// A message was raised; its frames are due from `first_ns` to `last_ns`.
+pub(crate) fn sent(
+    turn: &mut Turn<'_>,
+    which: Which<'_>,
+    (number, key): (u64, u64),
+    waiting: Option<Waiting>,
+    (first_ns, last_ns): (i64, i64),
+) {
     let account = which.message.account;
     turn.happened(Happened { account, number, event: Event::Sent, since_first_ns: 0, key });
-    let now_ms = turn.moment.since_start_ms;
     let Some(mut waiting) = waiting else { return settle(turn, which) };
     let wait_ms = which.message.wait_ms(0).unwrap_or(0);
-    (waiting.due_ms, waiting.key) = (now_ms.saturating_add(wait_ms), key);
+    // The wait begins when the last frame leaves.
+    waiting.due_ms = turn.moment.since_start_at(last_ns).saturating_add(wait_ms);
+    // What is late leaves now.
+    (waiting.first_ns, waiting.key) = (first_ns.max(turn.moment.arrived_ns), key);
     let full = turn.talk(which.device).is_some_and(|(_, talk)| talk.waiting.len() >= WAITING_MAX);
     if full {
         give_up(turn, which.device, 0, Event::GivenUp);

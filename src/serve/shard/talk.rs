@@ -115,6 +115,11 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let is_started = self.slots.get(socket as usize).is_some_and(|slot| {
             slot.state.devices.iter().filter_map(|device| device.talk.as_ref()).all(|talk| talk.is_started())
         });
+        if !is_started {
+            // Who begins in an outage begins when it is over.
+            let is_offline = self.is_offline(socket, now);
+            self.talkers.made(socket).is_offline = is_offline;
+        }
         self.talk(socket, if is_started { Cause::Due } else { Cause::Start }, now, io);
     }
 
