@@ -9,6 +9,7 @@ use fsu_plan::model::message::Transport;
 use fsu_plan::texts::Texts;
 use fsu_plan::wire::reason::Reason;
 use fsu_serve::fleet::Snapshot;
+use fsu_serve::fleet::stats::MessageStats;
 use std::ops::RangeBounds;
 
 /// Most FSUs that get a line each.
@@ -49,6 +50,7 @@ pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
     for table in tables.into_iter().flatten() {
         text.extend(["\n", &table.to_string(), "\n"]);
     }
+    text += &contract(&snapshot.messages(), say);
     text += &lateness(&snapshot.lateness(), say);
     if let Some(port) = snapshot.port() {
         text.extend([&*say.say("arrival by the device's queue is when a batch was read"), "\n"]);
@@ -170,6 +172,25 @@ fn sentences(counted: &impl Counted, say: Texts) -> String {
         }
     });
     text
+}
+
+/// Whether every message was acknowledged; empty where nothing acknowledges any.
+fn contract(messages: &[MessageStats], say: Texts) -> String {
+    let all = || messages.iter().filter(|message| message.is_acknowledged);
+    let sum = |count: fn(&MessageStats) -> u64| all().map(count).sum::<u64>();
+    let (sent, lost, pending) = (sum(|of| of.sent), sum(MessageStats::unacknowledged), sum(|of| of.pending));
+    if sent == 0 {
+        return String::new();
+    }
+    let slowest = all().filter_map(|of| of.acknowledged_us).map(|us| us.max).max().unwrap_or(0) as f64 / 1e3;
+    let told = if lost > 0 {
+        format!("messages: {lost} of {sent} were NOT acknowledged; the slowest of the others took {slowest:.1} ms")
+    } else {
+        format!("messages: every one of {} was acknowledged, the slowest after {slowest:.1} ms", sent - pending)
+    };
+    let waits = format!("messages: {pending} still waited at the end");
+    let waits = if pending == 0 { String::new() } else { format!("{}\n", say.say(&waits)) };
+    format!("\n{}\n{waits}", say.say(&told))
 }
 
 /// How late replies left, and the verdict.

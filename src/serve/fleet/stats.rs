@@ -170,6 +170,13 @@ pub struct MessageStats {
     pub late_us: Option<Times>,
 }
 
+impl MessageStats {
+    /// Of those that are decided, how many were not acknowledged.
+    pub fn unacknowledged(&self) -> u64 {
+        self.refused + self.given_up
+    }
+}
+
 /// A distribution of times, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Times {
