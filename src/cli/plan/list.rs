@@ -24,7 +24,11 @@ pub(super) struct List {
 struct FsuLine {
     name: String,
     transport: &'static str,
+    /// Empty where it only dials out.
     bind: String,
+    /// Where it dials out to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect: Option<String>,
     /// Hex.
     id: String,
     devices: Vec<DeviceName>,
@@ -127,10 +131,13 @@ impl Group<'_> {
     fn goes_on_with(&self, fsu: &FsuLine) -> bool {
         let stem = |line: &FsuLine| line.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
         let next = self.last.address.port().checked_add(1);
-        let follows = self.last.address.ip() == fsu.address.ip()
+        // Source addresses differ from one to the next.
+        let only_dials = self.last.bind.is_empty() && fsu.bind.is_empty();
+        let follows = (self.last.address.ip() == fsu.address.ip() || only_dials)
             && (next == Some(fsu.address.port()) || (self.last.address.port() == 0 && fsu.address.port() == 0));
         follows
             && self.last.transport == fsu.transport
+            && self.last.connect == fsu.connect
             && self.last.devices == fsu.devices
             && stem(self.last) == stem(fsu)
             && stem(fsu).ends_with('_')
@@ -139,7 +146,12 @@ impl Group<'_> {
     fn row(&self) -> Vec<String> {
         let Self { first, last, many } = self;
         let both = |one: &str, other: &str| if one == other { one.to_owned() } else { format!("{one} … {other}") };
-        let listens = Range { first: first.address, last_port: last.address.port() }.to_string();
+        let range = || Range { first: first.address, last_port: last.address.port() }.to_string();
+        let listens = match &first.connect {
+            Some(to) if first.bind.is_empty() => format!("to {to}"),
+            Some(to) => format!("{}, to {to}", range()),
+            None => range(),
+        };
         let of = |part: fn(&DeviceName) -> String| first.devices.iter().map(part).collect::<Vec<_>>().join("\n");
         vec![
             both(&first.name, &last.name),
@@ -174,7 +186,8 @@ fn fsu_line(fsu: &Fsu) -> FsuLine {
     FsuLine {
         name: fsu.name.to_string(),
         transport: fsu.transport.name(),
-        bind: fsu.bind.to_string(),
+        bind: if fsu.listens() { fsu.bind.to_string() } else { String::new() },
+        connect: fsu.connect.as_ref().map(|connect| connect.to.to_string()),
         id: fsu.id.to_string(),
         devices: fsu.devices.iter().map(|device| DeviceName::new(device)).collect(),
         address: fsu.bind,

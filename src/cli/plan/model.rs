@@ -7,6 +7,7 @@ use crate::columns::hex;
 use crate::describe::{self, Names};
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::nearest;
+use fsu_plan::model::connect::Connect;
 use fsu_plan::model::digits::Digits;
 use fsu_plan::model::field::{Constant, Field, KeyPart, LengthField};
 use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
@@ -17,6 +18,7 @@ use fsu_plan::wire::framer;
 use fsu_plan::words::{count, noun};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 /// One FSU.
 #[derive(Debug, Serialize)]
@@ -34,7 +36,37 @@ pub(super) struct FsuPlan {
     pub(super) heartbeat_reply: bool,
     pub(super) client_timeout_ms: u64,
     pub(super) limits: LimitsPlan,
+    /// Where it dials out to; left out where it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connect: Option<ConnectPlan>,
     pub(super) devices: Vec<DevicePlan>,
+}
+
+/// Where it dials out to.
+#[derive(Debug, Serialize)]
+pub(super) struct ConnectPlan {
+    pub(super) to: String,
+    /// Networks of source addresses.
+    pub(super) from: Vec<String>,
+    /// tcp: bounds of the backoff.
+    pub(super) reconnect_ms: Option<[u64; 2]>,
+    /// tcp: of the whole fleet; `None`: no bound.
+    pub(super) per_second: Option<u32>,
+    /// It listens as well.
+    pub(super) listens: bool,
+}
+
+impl ConnectPlan {
+    fn new(connect: &Connect, is_tcp: bool) -> Self {
+        let (first, most) = connect.reconnect_ms;
+        Self {
+            to: connect.to.to_string(),
+            from: connect.from.iter().map(ToString::to_string).collect(),
+            reconnect_ms: is_tcp.then_some([first, most]),
+            per_second: connect.per_second.map(NonZeroU32::get),
+            listens: connect.listens,
+        }
+    }
 }
 
 /// Which device it is.
@@ -289,6 +321,7 @@ impl FsuPlan {
                 write_buffer_bytes_max: limits.write_buffer_bytes_max,
             },
             devices: fsu.devices.iter().map(|device| DevicePlan::new(fsu, device)).collect(),
+            connect: fsu.connect.as_ref().map(|connect| ConnectPlan::new(connect, fsu.dials().is_some())),
         }
     }
 }

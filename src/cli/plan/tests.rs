@@ -152,6 +152,33 @@ fn an_id_is_shown_where_there_is_one() {
 }
 
 #[test]
+fn where_it_dials_out_to_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let template = std::fs::canonicalize(Path::new(CONFIG)).unwrap();
+    let connect = serde_json::json!({"to": "192.0.2.1:9000", "from": ["192.0.2.128/25"], "per_second": 500});
+    let entry = |name: &str, transport: &str, connect: &serde_json::Value| serde_json::json!({"fsuname": name, "fsuid": "3031", "protocol_type": transport, "config_dir": template.join("plain"), "connect": connect, "count": 2});
+    let plain = serde_json::json!({"to": "192.0.2.1:9000"});
+    let main = serde_json::json!({"fsu_list": [entry("out", "tcp", &connect), entry("beats", "udp", &plain)]});
+    std::fs::write(dir.path().join("sys_config.json"), main.to_string()).unwrap();
+    let fleet = load(&Origin::Path(dir.path().to_owned()), Texts::ENGLISH).unwrap();
+    let printed = |number: usize| {
+        let mut out = Vec::new();
+        text::write(&FsuPlan::new(&fleet.fsus[number]), &mut TextOut::new(&mut out, Texts::ENGLISH)).unwrap();
+        String::from_utf8(out).unwrap().lines().skip(1).take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let dials =
+        "  dials           tcp 192.0.2.1:9000 from 192.0.2.128/25; again within 1000 to 60000 ms; at most 500 a second";
+    assert_eq!(printed(0)[0], dials);
+    assert_eq!(printed(2), ["  listens         udp 0.0.0.0:0", "  sends to        udp 192.0.2.1:9000"]);
+    let list = serde_json::to_value(list::of(&fleet)).unwrap();
+    assert_eq!((&list["fsus"][0]["bind"], &list["fsus"][0]["connect"]), (&"".into(), &"192.0.2.1:9000".into()));
+    let mut text = Vec::new();
+    list::of(&fleet).write(&mut TextOut::new(&mut text, Texts::ENGLISH)).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("out_00001 … out_00002") && text.contains("to 192.0.2.1:9000"), "{text}");
+}
+
+#[test]
 fn json_has_the_same_facts() {
     let json: serde_json::Value = serde_json::from_str(&print(Some(CONFIG), "gate", true)).unwrap();
     let device = &json["devices"][0];

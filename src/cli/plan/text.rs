@@ -1,7 +1,8 @@
 //! A plan for people.
 
 use super::model::{
-    CommandPlan, ConstantPlan, DevicePlan, FieldPlan, FsuPlan, KeysPlan, PartPlan, RegisterPlan, ReplyPlan, RulePlan,
+    CommandPlan, ConnectPlan, ConstantPlan, DevicePlan, FieldPlan, FsuPlan, KeysPlan, PartPlan, RegisterPlan,
+    ReplyPlan, RulePlan,
 };
 use crate::columns::dump;
 use crate::describe::span;
@@ -17,7 +18,14 @@ const FACT_COLUMN: usize = 16;
 pub(super) fn write(fsu: &FsuPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     writeln!(out, "fsu {}", fsu.name)?;
     let limits = &fsu.limits;
-    let mut facts = vec![("listens", format!("{} {}", fsu.transport, fsu.bind))];
+    let mut facts = Vec::new();
+    if fsu.connect.as_ref().is_none_or(|connect| connect.listens) {
+        facts.push(("listens", format!("{} {}", fsu.transport, fsu.bind)));
+    }
+    if let Some(connect) = &fsu.connect {
+        facts
+            .push((if connect.reconnect_ms.is_some() { "dials" } else { "sends to" }, dialled(fsu.transport, connect)));
+    }
     if !fsu.id.is_empty() {
         facts.push(("id", fsu.id.clone()));
     }
@@ -45,6 +53,21 @@ pub(super) fn write(fsu: &FsuPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     out.facts(&facts, FACT_COLUMN)?;
     writeln!(out, "\nOffsets count bytes of the raw inner frame; negative ones from its end.")?;
     fsu.devices.iter().enumerate().try_for_each(|(number, device)| write_device(number + 1, device, out))
+}
+
+/// `tcp 192.0.2.1:9000 from 192.0.2.128/25; again within 1000 to 60000 ms; at most 500 a second`
+fn dialled(transport: &str, connect: &ConnectPlan) -> String {
+    let mut text = format!("{transport} {}", connect.to);
+    if !connect.from.is_empty() {
+        text += &format!(" from {}", connect.from.join(", "));
+    }
+    if let Some([first, most]) = connect.reconnect_ms {
+        text += &format!("; again within {first} to {most} ms");
+    }
+    if let Some(most) = connect.per_second {
+        text += &format!("; at most {most} a second");
+    }
+    text
 }
 
 fn write_device(number: usize, device: &DevicePlan, out: &mut TextOut<'_>) -> io::Result<()> {

@@ -8,6 +8,7 @@ use super::faults::FleetFaults;
 use super::field;
 use super::fsu::Fsus;
 use super::log_file;
+use super::table;
 use crate::config::at::{At, Pos};
 use crate::config::budget::{PLAN_BYTES_LEAST, PLAN_BYTES_MOST};
 use crate::config::de::shown;
@@ -37,10 +38,11 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
     // Of each entry: the number of its first FSU, and where an address is to be changed.
     let mut entries = Vec::new();
     match &raw.fsu_list {
+        None if raw.fsu_csv.is_some() => {}
         None => loader.diags.missing(raw.pos, "fsu_list", "the FSUs"),
-        Some(list) if list.is_empty() => loader.diags.error(raw.pos, "`fsu_list` is empty"),
+        Some(list) if list.is_empty() && raw.fsu_csv.is_none() => loader.diags.error(raw.pos, "`fsu_list` is empty"),
         Some(list) => {
-            for entry in list {
+            for entry in list.iter().filter(|entry| !table::is_template(entry)) {
                 if loader.diags.is_over() {
                     break;
                 }
@@ -49,6 +51,10 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
             }
         }
     }
+    if let Some(csv) = &raw.fsu_csv {
+        entries.push((compiled.all.len(), csv.pos));
+    }
+    table::add(loader, devices, raw, (file, &mut compiled));
     let Fsus { faults, all: fsus, .. } = compiled;
     if !loader.diags.has_errors() {
         let transports: Vec<Transport> = fsus.iter().map(|fsu: &Fsu| fsu.transport).collect();

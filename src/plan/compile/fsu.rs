@@ -68,6 +68,8 @@ struct Entry<'r> {
     allow: Arc<[Network]>,
     accept_rtn_flags: RtnFlags,
     connect: Option<Arc<Connect>>,
+    /// How many FSUs there are before its first.
+    before: u32,
 }
 
 /// What differs from one FSU of an entry to the next, and the transport.
@@ -86,7 +88,15 @@ impl<'f> Fsus<'f> {
 
     /// Adds the FSUs of an entry.
     pub(super) fn add(&mut self, loader: &mut Loader, devices: &mut Devices, raw: &At<RawFsu>) {
-        let entry = Entry::new(&mut loader.diags, raw, &self.allow, self.all.len() as u32);
+        self.add_from(loader, devices, raw, self.all.len() as u32);
+    }
+
+    /// The same for an entry of several that are one for source addresses: `first` is the number of the first FSU of all of them.
+    pub(super) fn add_from(&mut self, loader: &mut Loader, devices: &mut Devices, raw: &At<RawFsu>, first: u32) {
+        let before = self.all.len() as u32;
+        let mut entry = Entry::new(&mut loader.diags, raw, &self.allow, first);
+        entry.share(self.all.last());
+        entry.before = before;
         self.bound_dials(&mut loader.diags, &entry);
         let Some(dir) = &raw.config_dir else {
             return loader.diags.missing(raw.pos, "config_dir", "the directory of fsu_devices.json");
@@ -245,6 +255,21 @@ impl<'r> Entry<'r> {
             allow,
             accept_rtn_flags,
             connect: connect.map(Arc::new),
+            before: first,
+        }
+    }
+
+    /// Takes what is equal from the FSU before: rows of a table differ in little.
+    fn share(&mut self, last: Option<&Fsu>) {
+        let Some(last) = last else { return };
+        if self.messages == last.messages {
+            self.messages = last.messages.clone();
+        }
+        if self.allow == last.allow {
+            self.allow = last.allow.clone();
+        }
+        if self.connect == last.connect {
+            self.connect.clone_from(&last.connect);
         }
     }
 
@@ -282,7 +307,7 @@ impl<'r> Entry<'r> {
         let ip = match &self.connect {
             Some(connect) => {
                 let host = self.raw.host.as_ref().map(|_| ip);
-                connect::bind(connect, transport, connect.first.wrapping_add(number as u32), host)
+                connect::bind(connect, transport, self.before.wrapping_add(number as u32), host)
             }
             None if self.raw.connect.is_some() => return None,
             None => ip,

@@ -63,6 +63,7 @@ mod sequence;
 mod shown;
 mod special;
 mod sums;
+mod table;
 mod tables;
 pub mod template;
 pub mod transfer;

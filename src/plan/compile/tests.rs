@@ -12,6 +12,7 @@ mod charges;
 mod checksums;
 mod complexity;
 mod connect;
+mod csv;
 mod effect;
 mod fleet;
 mod identity;

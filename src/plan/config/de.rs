@@ -114,6 +114,17 @@ fn is_description(key: &str) -> bool {
     key == "desc" || key == "description"
 }
 
+/// Whether the name of a column is that of a comment.
+pub(super) fn is_aside(name: &str) -> bool {
+    is_comment(name) || is_description(name)
+}
+
+/// The number that a cell of a table holds.
+fn number_of(text: &str) -> Option<serde_json::Number> {
+    let whole = text.parse::<u64>().map(Into::into).or_else(|_| text.parse::<i64>().map(Into::into));
+    whole.ok().or_else(|| serde_json::Number::from_f64(text.parse().ok()?))
+}
+
 /// One node, to be deserialized.
 #[derive(Clone, Copy)]
 struct De<'a> {
@@ -152,9 +163,13 @@ impl<'a> De<'a> {
     }
 
     /// A number; one in quotes gets its own advice.
-    fn number(self, what: &str) -> Result<&'a serde_json::Number, Error> {
+    fn number(self, what: &str) -> Result<serde_json::Number, Error> {
         match self.content() {
-            Content::Num(n) => Ok(n),
+            Content::Num(n) => Ok(n.clone()),
+            Content::Str(s) if self.tree.is_table() => match number_of(s) {
+                Some(number) => Ok(number),
+                None => self.expected(what),
+            },
             Content::Str(s) if s.parse::<serde_json::Number>().is_ok() => {
                 self.error(format!("expected {what}, found {} (write {s}, without quotes)", self.shown()))
             }
@@ -229,6 +244,13 @@ impl<'de> de::Deserializer<'de> for De<'_> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.content() {
             Content::Bool(b) => self.place(visitor.visit_bool(*b)),
+            // As spreadsheets write them.
+            Content::Str(s) if self.tree.is_table() && s.eq_ignore_ascii_case("true") => {
+                self.place(visitor.visit_bool(true))
+            }
+            Content::Str(s) if self.tree.is_table() && s.eq_ignore_ascii_case("false") => {
+                self.place(visitor.visit_bool(false))
+            }
             _ => self.expected("true or false"),
         }
     }
@@ -558,7 +580,7 @@ impl<'de> de::Deserializer<'de> for Absent {
 }
 
 /// ` (did you mean "x"?)`, or the known keys if none is near.
-fn suggestion(key: &str, known: &[&str]) -> String {
+pub(super) fn suggestion(key: &str, known: &[&str]) -> String {
     match nearest(key, known) {
         Some(near) => format!(" (did you mean \"{near}\"?)"),
         None => format!(" (known: {})", known.join(", ")),

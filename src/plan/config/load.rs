@@ -25,6 +25,9 @@ pub struct Loader {
     kept_bytes: u64,
 }
 
+/// Makes a file's tree and returns its number; `None`: it cannot, which was reported.
+type Parse = fn(&mut Diags, &str, String) -> Option<u32>;
+
 /// The result of reading a file.
 #[derive(Clone, Debug)]
 enum Outcome {
@@ -110,13 +113,30 @@ impl Loader {
         }
     }
 
+    /// The number of a file's tree, which `parse` makes; errors as in [`Self::load`].
+    pub(super) fn file_by(&mut self, path: &Path, named_at: Pos, parse: Parse) -> Option<u32> {
+        match self.outcome_by(path, parse) {
+            Outcome::Parsed(file) => Some(file),
+            Outcome::Broken => None,
+            Outcome::Unreadable(reason) => {
+                let shown = self.source.show(&self.source.clean(path));
+                self.diags.error(named_at, format!("{shown} cannot be read: {reason}"));
+                None
+            }
+        }
+    }
+
     fn outcome(&mut self, path: &Path) -> Outcome {
+        self.outcome_by(path, tree)
+    }
+
+    fn outcome_by(&mut self, path: &Path, parse: Parse) -> Outcome {
         let key = self.source.clean(path);
         if let Some(outcome) = self.read.get(&key) {
             return outcome.clone();
         }
         let before = self.diags.budget.used();
-        let outcome = self.parse(&key);
+        let outcome = self.parse(&key, parse);
         self.kept_bytes += self.diags.budget.used().saturating_sub(before);
         if self.read.len() < FILES_MAX {
             self.read.insert(key, outcome.clone());
@@ -124,7 +144,7 @@ impl Loader {
         outcome
     }
 
-    fn parse(&mut self, path: &Path) -> Outcome {
+    fn parse(&mut self, path: &Path, parse: Parse) -> Outcome {
         if self.read.len() >= FILES_MAX {
             return Outcome::Unreadable(ReadError::TooManyFiles(FILES_MAX).into());
         }
@@ -144,7 +164,7 @@ impl Loader {
                 return Outcome::Broken;
             }
         };
-        tree(&mut self.diags, &shown, text).map_or(Outcome::Broken, Outcome::Parsed)
+        parse(&mut self.diags, &shown, text).map_or(Outcome::Broken, Outcome::Parsed)
     }
 }
 

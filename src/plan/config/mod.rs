@@ -19,6 +19,7 @@ pub mod raw;
 pub mod schema;
 pub mod source;
 pub mod steps;
+pub mod table;
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,10 @@ const MARK_BYTES: usize = 1024;
 /// Keys up to which an object's are compared one by one.
 const FEW_KEYS: usize = 8;
 
+/// In a table: the node of the list of rows, and of the key `params`.
+const ROWS: u32 = 2;
+const PARAMS: u32 = 3;
+
 /// The byte order mark some editors put first.
 const BOM: &str = "\u{feff}";
 
@@ -37,6 +41,24 @@ pub struct Tree {
     /// Characters before every [`MARK_BYTES`]th byte.
     marks: Box<[u32]>,
     nodes: Vec<Node>,
+    /// It is a table: every value is a text, and a number is one that reads so.
+    is_table: bool,
+}
+
+/// A column of a table: the node of its key, and of its name. They differ where it holds a parameter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    pub(super) key: u32,
+    pub(super) name: u32,
+}
+
+/// A row of a table; cells with byte index and text.
+#[derive(Debug)]
+pub(super) struct TableRow {
+    /// Byte index of its first cell.
+    pub(super) start: usize,
+    /// Those that are not empty.
+    pub(super) cells: Vec<(Column, usize, String)>,
 }
 
 /// One value, or one key of an object.
@@ -100,7 +122,7 @@ impl Tree {
         let lines = std::iter::once(skipped).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|i| i + 1));
         let lines = lines.map(|start| start as u32).collect();
         let marks = marks(text.as_bytes());
-        let tree = Self { path: path.into(), lines, marks, text: text.into(), nodes: Vec::new() };
+        let tree = Self { path: path.into(), lines, marks, text: text.into(), nodes: Vec::new(), is_table: false };
         if tree.text[skipped..].trim_ascii().is_empty() {
             return Err(at_start("the file is empty".into()));
         }
@@ -110,6 +132,100 @@ impl Tree {
         let Builder { mut nodes, duplicates, .. } = builder;
         nodes.shrink_to_fit();
         Ok((Self { nodes, ..tree }, duplicates))
+    }
+
+    /// A table without rows yet, and where its first row begins: `{"fsu_csv": [...]}`, and the names of the columns as keys.
+    pub(super) fn of_table(path: &str, text: String, bom: &str, budget: &Budget) -> Result<(Self, usize), SyntaxError> {
+        let begin = if text.starts_with(bom) { bom.len() } else { 0 };
+        let breaks = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        let kept = text.len() + size_of::<u32>() * (breaks + text.len() / MARK_BYTES);
+        let over = |over: Over| SyntaxError { line: 1, column: 1, text: over.text("the text of this file", kept) };
+        budget.charge(kept).map_err(over)?;
+        let lines = std::iter::once(begin).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|i| i + 1));
+        let (lines, marks) = (lines.map(|start| start as u32).collect(), marks(text.as_bytes()));
+        let mut tree = Self { path: path.into(), text: text.into(), lines, marks, nodes: Vec::new(), is_table: true };
+        let root = tree.push_node(begin, (0, Step::Root), Content::Null, budget)?;
+        let key = tree.push_node(begin, (root, Step::Root), Content::Str("fsu_csv".into()), budget)?;
+        let rows = tree.push_node(begin, (root, Step::Key(key)), Content::Null, budget)?;
+        let params = tree.push_node(begin, (root, Step::Root), Content::Str("params".into()), budget)?;
+        debug_assert!((rows, params) == (ROWS, PARAMS));
+        tree.nodes[root as usize].content = Content::Obj([(key, rows)].into());
+        Ok((tree, begin))
+    }
+
+    /// Adds the name of a column.
+    pub(super) fn push_column(&mut self, start: usize, name: &str, budget: &Budget) -> Result<u32, SyntaxError> {
+        let node = self.push_node(start, (ROWS, Step::Index(1)), Content::Str(name.into()), budget)?;
+        // It names itself.
+        self.nodes[node as usize].step = Step::Key(node);
+        Ok(node)
+    }
+
+    /// Adds a row; returns its node.
+    pub(super) fn push_row(&mut self, row: TableRow, budget: &Budget) -> Result<u32, SyntaxError> {
+        let (line, _) = self.line_column_of(row.start);
+        let node = self.push_node(row.start, (ROWS, Step::Index(line as u32)), Content::Null, budget)?;
+        let (mut keys, mut params) = (Vec::new(), Vec::new());
+        for (Column { key, name }, start, text) in row.cells {
+            let cell = self.push_node(start, (node, Step::Key(name)), Content::Str(text.into()), budget)?;
+            (if key == name { &mut keys } else { &mut params }).push((key, cell));
+        }
+        if !params.is_empty() {
+            let params = Content::Obj(params.into());
+            let object = self.push_node(row.start, (node, Step::Key(PARAMS)), params, budget)?;
+            keys.push((PARAMS, object));
+        }
+        self.nodes[node as usize].content = Content::Obj(keys.into());
+        Ok(node)
+    }
+
+    /// All rows are there.
+    pub(super) fn end_table(&mut self, budget: &Budget) -> Result<(), SyntaxError> {
+        let is_row = |node: &Node| node.parent == ROWS && matches!(node.step, Step::Index(_));
+        let rows: Vec<u32> =
+            (0..).zip(&self.nodes).skip(ROWS as usize + 1).filter(|(_, node)| is_row(node)).map(|(at, _)| at).collect();
+        let over = |over: Over| self.syntax_error(0, over.text("the tree of this file", 4 * rows.len()));
+        budget.charge(4 * rows.len()).map_err(over)?;
+        self.nodes[ROWS as usize].content = Content::Arr(rows.into());
+        Ok(())
+    }
+
+    fn push_node(
+        &mut self,
+        start: usize,
+        (parent, step): (u32, Step),
+        content: Content,
+        budget: &Budget,
+    ) -> Result<u32, SyntaxError> {
+        if self.nodes.len() >= NODES_MAX {
+            return Err(self.syntax_error(start, format!("the file holds more than {NODES_MAX} keys and values")));
+        }
+        let more = match &content {
+            Content::Str(text) => text.len() + ALLOCATION_BYTES,
+            _ => 0,
+        };
+        let bytes = size_of::<Node>() + more;
+        if let Err(over) = budget.charge(bytes) {
+            return Err(self.syntax_error(start, over.text("the tree of this file", bytes)));
+        }
+        self.nodes.push(Node { parent, step, start: start as u32, content });
+        Ok(self.nodes.len() as u32 - 1)
+    }
+
+    /// An error at a byte of the text.
+    pub(super) fn syntax_error(&self, at: usize, text: String) -> SyntaxError {
+        let (line, column) = self.line_column_of(at);
+        SyntaxError { line, column, text }
+    }
+
+    /// The whole text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is a table.
+    pub(super) fn is_table(&self) -> bool {
+        self.is_table
     }
 
     /// What is shown for the file.

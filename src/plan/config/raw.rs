@@ -25,6 +25,8 @@ pub struct RawSysConfig {
     pub allow_amplification: Option<At<bool>>,
     /// Limits of the configuration itself.
     pub limits: Option<RawPlanLimits>,
+    /// A file of comma-separated values with an FSU a row, relative to this file. Columns are keys of an FSU and `param.NAME`.
+    pub fsu_csv: Option<At<String>>,
     /// The FSUs.
     pub fsu_list: Option<Vec<At<RawFsu>>>,
     /// Faults made on purpose, for every FSU.
@@ -91,6 +93,8 @@ pub struct RawCenter {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawFsu {
+    /// true: no FSU; its keys are those that the rows of `fsu_csv` leave out. Default false.
+    pub template: Option<At<bool>>,
     /// Unique name, safe as a file name.
     pub fsuname: Option<At<String>>,
     /// FSU id as hex, up to 20 bytes; required for udp.

@@ -81,8 +81,6 @@ const BOUNDS: &[(&str, &str, u64, u64)] = &[
 
 /// Keys without which a file cannot be served.
 const REQUIRED: &[(&str, &[&str])] = &[
-    ("SysConfig", &["fsu_list"]),
-    ("Fsu", &["fsuname", "port", "protocol_type", "config_dir"]),
     ("Center", &["port"]),
     ("Devices", &["device_list"]),
     ("Device", &["protocol_template"]),
@@ -95,6 +93,19 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("BurstKeys", &["count"]),
     ("Crc", &["width", "poly"]),
     ("Ack", &["frame"]),
+];
+
+/// The same where one of several sets of keys will do.
+const ONE_OF: &[(&str, &[&[&str]])] = &[
+    ("SysConfig", &[&["fsu_list"], &["fsu_csv"]]),
+    (
+        "Fsu",
+        &[
+            &["fsuname", "port", "protocol_type", "config_dir"],
+            &["fsuname", "connect", "protocol_type", "config_dir"],
+            &["template"],
+        ],
+    ),
 ];
 
 /// Keys that are comments in any object; `$schema` is what editors read.
@@ -238,8 +249,18 @@ fn restrict(name: &str, schema: &mut Value) {
             property.map(without_null);
         }
     }
+    for (_, sets) in ONE_OF.iter().filter(|(of, _)| *of == name) {
+        let set = |keys: &&[&str]| {
+            let given = keys.iter().map(|&key| (key.to_owned(), json!({ "not": { "type": "null" } })));
+            json!({ "required": keys, "properties": given.collect::<serde_json::Map<_, _>>() })
+        };
+        object.insert("anyOf".into(), sets.iter().map(set).collect());
+    }
     if name == "Fsu" {
-        object.insert("if".into(), json!({ "properties": { "protocol_type": { "const": "udp" } } }));
+        object.insert(
+            "if".into(),
+            json!({ "properties": { "protocol_type": { "const": "udp" } }, "not": { "required": ["template"] } }),
+        );
         object.insert("then".into(), json!({ "required": ["fsuid"], "properties": { "fsuid": { "type": "string" } } }));
     }
 }
@@ -324,6 +345,8 @@ mod tests {
         }
         let rows = WORDS.iter().map(|r| (r.0, r.1));
         let rows = rows.chain(BOUNDS.iter().map(|r| (r.0, r.1)));
+        let one_of = ONE_OF.iter().flat_map(|(name, sets)| sets.iter().map(move |keys| (*name, *keys)));
+        let rows = rows.chain(one_of.flat_map(|(name, keys)| keys.iter().map(move |&key| (name, key))));
         let rows = rows.chain(REQUIRED.iter().flat_map(|(name, keys)| keys.iter().map(|&key| (*name, key))));
         for (name, key) in rows {
             assert!(keys.contains(&format!("{name}.{key}")), "{name}.{key}: {keys:?}");

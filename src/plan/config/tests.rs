@@ -99,9 +99,9 @@ fn comments_are_no_unknown_keys() {
         r#"{"Desc": 1, "X-b": 2}"#,
         &[
             "f.json:1:2: /Desc: warning: unknown key \"Desc\" \
-             (known: log, performance, sc_iot_center, allow, allow_amplification, limits, fsu_list, faults, faults_at)",
+             (known: log, performance, sc_iot_center, allow, allow_amplification, limits, fsu_csv, fsu_list, faults, faults_at)",
             "f.json:1:13: /X-b: warning: unknown key \"X-b\" \
-             (known: log, performance, sc_iot_center, allow, allow_amplification, limits, fsu_list, faults, faults_at)",
+             (known: log, performance, sc_iot_center, allow, allow_amplification, limits, fsu_csv, fsu_list, faults, faults_at)",
         ],
     );
 }
@@ -234,7 +234,7 @@ fn n19_a_comment_is_refused_as_one() {
 fn limit_depth_max_deep_nesting_is_an_error() {
     check::<RawFsu>(
         "{\"a\":".to_owned() + &"[".repeat(63) + &"]".repeat(63) + "}",
-        &["f.json:1:2: /a: warning: unknown key \"a\" (known: fsuname, fsuid, host, port, protocol_type, \
+        &["f.json:1:2: /a: warning: unknown key \"a\" (known: template, fsuname, fsuid, host, port, protocol_type, \
          heartbeat_interval, heartbeat_enable, heartbeat_reply, config_dir, count, client_timeout, accept_any_id, \
          accept_rtn_flags, allow, connect, limits, params, faults)"],
     );

@@ -18,8 +18,6 @@ crate::words! {
         Unreachable = "unreachable": "no way to that address",
         /// No local port or address was free (EADDRNOTAVAIL, EADDRINUSE).
         NoPort = "no_port": "no local port was free, or the source address is none of this machine",
-        /// The TLS handshake failed.
-        Tls = "tls": "the TLS handshake failed",
         /// Anything else, for example no descriptor.
         Other = "other": "another error of the system",
     }

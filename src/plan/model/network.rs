@@ -1,5 +1,6 @@
 //! Networks of centres that may ask (`allow`).
 
+use std::fmt;
 use std::net::IpAddr;
 use thiserror::Error;
 
@@ -36,6 +37,14 @@ pub enum NetworkError {
 pub struct Network {
     ip: IpAddr,
     bits: u8,
+}
+
+/// As it is written in a configuration.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = if self.ip.is_ipv4() { 32 } else { 128 };
+        if self.bits == all { write!(f, "{}", self.ip) } else { write!(f, "{}/{}", self.ip, self.bits) }
+    }
 }
 
 impl Network {

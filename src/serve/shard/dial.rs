@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A dial that has no answer after this time has failed, in milliseconds. The kernel by itself takes two minutes. The TLS handshake has as
-/// long again.
+/// A dial that has no answer after this time has failed, in milliseconds. The kernel by itself takes two minutes.
 pub const DIAL_TIMEOUT_MS: u64 = 10_000;
 
 /// What an FSU that dials does now.

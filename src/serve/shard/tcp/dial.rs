@@ -165,12 +165,12 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     }
 
     /// A dialled connection is gone. One that did not last as long as the first wait is a failure, or a centre that resets every
-    /// connection would be dialled again and again.
-    pub(super) fn on_dialled_down(&mut self, socket: u32) {
+    /// connection would be dialled again and again; `in_vain`: so is one that the FSU gave up because the centre did not acknowledge.
+    pub(super) fn on_dialled_down(&mut self, socket: u32, in_vain: bool) {
         let State::Up(_, since_ms) = self.dials.state(socket) else { return };
         let Some(slot) = self.slots.get(socket as usize) else { return };
         let least_ms = self.fleet.fsus[slot.fsu as usize].dials().map_or(0, |connect| connect.reconnect_ms.0);
-        let lasted = self.later.now_ms.saturating_sub(since_ms) >= least_ms;
+        let lasted = !in_vain && self.later.now_ms.saturating_sub(since_ms) >= least_ms;
         if let Some(dial) = self.dials.get_mut(socket).filter(|_| lasted) {
             dial.failures = 0;
         }

@@ -18,12 +18,12 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     }
 
     /// A connection that was up is gone, whoever ended it: `id` is of none any more. A dialled one is dialled again.
-    pub(super) fn on_down(&mut self, id: ConnId, conn: &Conn, io: &mut impl Io) {
+    pub(super) fn on_down(&mut self, id: ConnId, (conn, by): (&Conn, By), io: &mut impl Io) {
         self.on_link_down(conn.socket, id, io);
         match conn.way {
             Way::Accepted => {}
             Way::Dialling => self.dial_later(conn.socket, false),
-            Way::Dialled => self.on_dialled_down(conn.socket),
+            Way::Dialled => self.on_dialled_down(conn.socket, by == By::Reconnect),
         }
     }
 

@@ -305,7 +305,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 }
             }
         }
-        self.on_down(id, &conn, io);
+        self.on_down(id, (&conn, by), io);
     }
 }
 

@@ -292,6 +292,21 @@ fn reconnect_ends_the_connection_and_dials_again() {
     assert_eq!(world.io.dialled.len(), 2);
 }
 
+/// What a message does whose acknowledgement does not come: the wait grows, however long the connection was up.
+#[test]
+fn a_connection_that_is_given_up_is_dialled_again_later_and_later() {
+    let mut world = World::new(&dialling(1, &connect((100, 6_400), 0), |_| {}));
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        world.dials_to(world.io.ms + 7_000, Ok(()));
+        world.serve.reconnect(world.latest(), &mut world.io);
+        let ended_ms = world.io.ms;
+        world.dials_to(ended_ms + 7_000, Ok(()));
+        waits.push(world.io.dialled.last().unwrap().0 - ended_ms);
+    }
+    assert!(waits[0] <= 100 && waits[1] <= 200 && waits.iter().any(|&wait| wait > 3_200), "{waits:?}");
+}
+
 #[test]
 fn a_udp_fsu_beats_to_the_centre_of_connect_at_once() {
     use fsu_plan::model::message::Message;
