@@ -434,6 +434,10 @@ fn field_is(name: &str, text: &str, asked: &Asked<'_>) -> Result<bool, No> {
     if spec.get("scale").is_some() || ["bit", "epoch", "f32", "f64"].contains(&spec["type"].as_str().unwrap()) {
         return Err(No::Open);
     }
+    // A 0x is of hex digits and of binary numbers; the document does not say what it is in decimal digits.
+    if text.starts_with("0x") && ["sbcd", "dec", "bcd"].contains(&spec["type"].as_str().unwrap()) {
+        return Err(No::Open);
+    }
     let names = spec["enum"].as_object();
     let named = names.and_then(|names| names.iter().find(|(_, name)| *name == text)).map(|(key, _)| key.as_str());
     let written = encode(spec, &json!(named.unwrap_or(text)), Fill::NONE).ok_or(No::Wrong)?;
@@ -541,14 +545,22 @@ pub fn text_of(value: &V) -> Result<String, No> {
     })
 }
 
-/// An argument where a text is wanted: a field in its notation.
+/// An argument where a text is wanted: a field in its notation, also one that a condition chooses.
 fn text(given: &[Token], asked: &Asked<'_>) -> Result<String, No> {
-    match parsed(given).ok_or(No::Open)? {
+    text_of_node(&parsed(given).ok_or(No::Open)?, asked)
+}
+
+fn text_of_node(node: &Node, asked: &Asked<'_>) -> Result<String, No> {
+    match node {
         Node::Field(name) if !name.contains('.') => {
-            let (spec, bytes) = found(&name, asked)?;
+            let (spec, bytes) = found(name, asked)?;
             notation(spec, bytes)
         }
-        node => text_of(&eval(&node, asked)?),
+        Node::If(condition, yes, no) => {
+            let is = is_true(&number(eval(condition, asked)?)?);
+            text_of_node(if is { yes } else { no }, asked)
+        }
+        node => text_of(&eval(node, asked)?),
     }
 }
 
