@@ -126,12 +126,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
     let chosen = inner::command(&device.template, &frame);
     item.command = fields::command(&device.template, &frame, chosen);
     if checksum_wrong {
-        let mut fault = bad_frame(device, &frame, Reason::BadChecksum);
-        fault.meaning = match device.verify_checksum {
-            VerifyChecksum::Strict => "inner: the checksum is wrong (verify_checksum strict)".into(),
-            _ => "inner: the checksum is wrong; answered as if right, and counted (verify_checksum warn)".into(),
-        };
-        item.faults.push(fault);
+        item.faults.push(wrong_checksum(device, &frame));
     }
     let number = match finding {
         Finding::Command(_, number) => number,
@@ -161,13 +156,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
     let at = matched.map(|(index, _)| index);
     let view = |(index, rule)| rule_view(names, about, rule, outcome(index, at), &frame);
     item.rules = rules.iter().enumerate().map(view).collect();
-    let ack = super::messages::acknowledges(about.fsu, about.device, number);
-    if let Some(text) = &ack {
-        item.answers = Some(Answers { command: None, text: text.clone(), others: Vec::new() });
-    }
-    if let (Some(_), true) = (&ack, rules.iter().all(|rule| rule.timeout)) {
-        item.verdict =
-            Verdict { what: "acknowledgement", reason: None, text: "an acknowledgement: it is not answered".into() };
+    if is_only_acknowledged(item, about, number, rules) {
         return Built::default();
     }
     let Some((_, rule)) = matched else {
@@ -187,6 +176,26 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
         None => Verdict { what: "reply", reason: None, text: when_due(rule, about) },
     };
     built((device, command), rule, memory(about))
+}
+
+fn wrong_checksum(device: &Device, frame: &Frame<'_>) -> Fault {
+    let meaning = match device.verify_checksum {
+        VerifyChecksum::Strict => "inner: the checksum is wrong (verify_checksum strict)".into(),
+        _ => "inner: the checksum is wrong; answered as if right, and counted (verify_checksum warn)".into(),
+    };
+    Fault { meaning, ..bad_frame(device, frame, Reason::BadChecksum) }
+}
+
+/// Fills in what a command acknowledges. True: that is all that it does.
+fn is_only_acknowledged(item: &mut Item, about: About<'_>, number: usize, rules: &[Rule]) -> bool {
+    let Some(text) = super::messages::acknowledges(about.fsu, about.device, number) else { return false };
+    item.answers = Some(Answers { command: None, text, others: Vec::new() });
+    let is_all = rules.iter().all(|rule| rule.timeout);
+    if is_all {
+        let text = "an acknowledgement: it is not answered".into();
+        item.verdict = Verdict { what: "acknowledgement", reason: None, text };
+    }
+    is_all
 }
 
 /// The replies of a rule that are shown, and the commands whose frames they are.

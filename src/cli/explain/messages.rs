@@ -50,8 +50,8 @@ impl Said {
 
 /// The messages that a frame of one of these devices may be: the device, the layout, the command and the messages. Raw bytes are of
 /// no command.
-pub(super) fn said(fsu: &Fsu, devices: Range<usize>, wire: &[u8]) -> Option<(usize, u16, usize, Said)> {
-    devices.filter_map(|number| of_device(fsu.devices.get(number)?, number, wire)).next()
+pub(super) fn said(fsu: &Fsu, mut devices: Range<usize>, wire: &[u8]) -> Option<(usize, u16, usize, Said)> {
+    devices.find_map(|number| of_device(fsu.devices.get(number)?, number, wire))
 }
 
 fn of_device(device: &Device, number: usize, wire: &[u8]) -> Option<(usize, u16, usize, Said)> {

@@ -122,7 +122,7 @@ impl<'a> Of<'a> {
             to: message.to.name(),
             when: message.rule.test.as_ref().map(|test| test.source.to_string()),
             delay: if message.rule.delay == Delay::None { String::new() } else { describe::delay(message.rule.delay) },
-            args: message.args.iter().map(|name| name.to_string()).collect(),
+            args: message.args.iter().map(ToString::to_string).collect(),
             set: names.effects(&message.rule),
             burst: message.rule.burst,
             cycle: message.rule.cycle,

@@ -49,8 +49,10 @@ pub struct Devices {
     used: Vec<(SharedDevices, Vec<Limited>, Vec<Transport>)>,
     /// By address of the devices: the place in `used`.
     used_at: HashMap<usize, usize>,
-    /// The accounts of messages, by template.
-    accounts: Vec<(PathBuf, Account)>,
+    /// The accounts of messages.
+    accounts: Vec<Account>,
+    /// Their numbers, by template and name.
+    accounts_at: HashMap<PathBuf, HashMap<Box<str>, u32>>,
 }
 
 /// One fsu_devices.json.
@@ -90,25 +92,26 @@ impl Devices {
             used: Vec::new(),
             used_at: HashMap::new(),
             accounts: Vec::new(),
+            accounts_at: HashMap::new(),
         }
     }
 
     /// The accounts that the messages are counted in, by number.
     pub(super) fn accounts(&mut self) -> Box<[Account]> {
-        std::mem::take(&mut self.accounts).into_iter().map(|(_, account)| account).collect()
+        std::mem::take(&mut self.accounts).into()
     }
 
     /// Gives each message of a device its account: all of one name of one template have the same.
     fn account(&mut self, draft: &TemplateDraft, conversation: &mut Conversation) {
+        let known = self.accounts_at.entry(draft.path.clone()).or_default();
         for message in &mut conversation.messages {
-            let same = |(path, account): &(PathBuf, Account)| *path == draft.path && account.name == message.name;
-            let number = self.accounts.iter().position(same).unwrap_or_else(|| {
+            step(1);
+            message.account = *known.entry(message.name.clone()).or_insert_with(|| {
                 let (vendor, name) = (draft.plan.vendor.clone(), message.name.clone());
-                self.accounts.push((draft.path.clone(), Account { vendor, name, is_acknowledged: false }));
-                self.accounts.len() - 1
+                self.accounts.push(Account { vendor, name, is_acknowledged: false });
+                (self.accounts.len() - 1) as u32
             });
-            self.accounts[number].1.is_acknowledged |= message.ack.is_some();
-            message.account = number as u32;
+            self.accounts[message.account as usize].is_acknowledged |= message.ack.is_some();
         }
     }
 

@@ -10,7 +10,7 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawReply, RawRule};
 use crate::model::fault::BURST_MAX;
-use crate::model::field::{Kind, Offset, Slot};
+use crate::model::field::{Computed, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::reply::{Payload, Reply};
 use crate::model::rule::{DELAY_MS_MAX, FrameOf};
@@ -227,12 +227,24 @@ pub(super) fn check_names(
     field::check_once(diags, &draft.plan, data, is_data);
     for (name, value) in data {
         let (area, plain) = area_in(&draft.plan, &name.value);
-        let known = (area == Area::Plain && is_data(plain)) || outside(&draft.plan, area, plain).is_some();
-        if !known && !matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
-            let names = drafted.response.iter().map(|field| &*field.field.name);
-            let near = super::expr::nearest(plain, names);
-            let key = &draft.plan.commands[number].key_text;
-            diags.error(name.pos, format!("the {what} {key} has no field `{}`{near}", name.value));
+        if area == Area::Plain && is_data(plain) {
+            continue;
         }
+        if let Some(field) = outside(&draft.plan, area, plain) {
+            if field.computed != Computed::No {
+                diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
+            }
+            continue;
+        }
+        if matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
+            continue;
+        }
+        let command = &draft.plan.commands[number];
+        let names = drafted.response.iter().map(|field| &*field.field.name);
+        let mut near = super::expr::nearest(plain, names);
+        if command.request.iter().flatten().any(|field| *field.name == *plain) {
+            near = " (`req_data_list` has it, and the device sends `resp_data_list`)".into();
+        }
+        diags.error(name.pos, format!("the {what} {} has no field `{}`{near}", command.key_text, name.value));
     }
 }

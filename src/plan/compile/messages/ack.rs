@@ -12,12 +12,12 @@ use crate::compile::template::TemplateDraft;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::extent::RawWhen;
-use crate::config::messages::{RawAck, RawMessage};
+use crate::config::messages::RawAck;
 use crate::config::raw::RawRule;
 use crate::model::calc::Asked;
 use crate::model::conversation::{Ack, AckValue, BACKOFF_MAX, Match, Otherwise, RETRIES_MAX, WAIT_MS_MAX};
 use crate::model::field::{Kind, Notation, Slot};
-use crate::model::rule::{FrameOf, Rule};
+use crate::model::rule::FrameOf;
 use crate::words::count;
 
 /// `within_ms` where it is not given.
@@ -33,21 +33,19 @@ struct Sent<'a> {
 }
 
 impl Compiler<'_, '_> {
-    /// `ack` of the message with that number.
+    /// `ack` of the message with that number; `first`: its first frame, if that is right.
     pub(super) fn ack(
         &mut self,
         diags: &mut Diags,
         (number, raw): (usize, &At<RawAck>),
-        message: &At<RawMessage>,
-        rule: &Rule,
+        first: Option<FrameOf>,
     ) -> Option<Ack> {
         let family = self.from.family;
         let Some(name) = &raw.frame else {
             diags.missing(raw.pos, "frame", "the frame that acknowledges it");
             return None;
         };
-        let first = rule.frames.first()?;
-        let own = usize::from(first.layout);
+        let own = first.map_or(0, |first| usize::from(first.layout));
         let (layout, numbers) = heeded::asked(diags, family, name, own)?;
         let &[command] = &*numbers else {
             let right = "give the one that is meant a `name`, and write that";
@@ -62,7 +60,8 @@ impl Compiler<'_, '_> {
         self.heeded.acknowledges(layout, command, number);
         let key = Key::new((family, layout), &numbers, self.from.requests);
         let scope = CommandScope { key: &key, number: command, registers: self.from.registers, args: None };
-        let sent = Sent { draft: family.draft(own), command: first.command.map(|number| number as usize) };
+        let sent =
+            first.map(|first| Sent { draft: family.draft(own), command: first.command.map(|number| number as usize) });
         let when = raw.when.as_ref().map(|when| At {
             pos: when.pos,
             value: RawWhen { test: Some(when.value.as_str().into()), ..RawWhen::default() },
@@ -70,15 +69,14 @@ impl Compiler<'_, '_> {
         let when = effects::test(diags, &At { pos: raw.pos, value: RawRule { when, ..RawRule::default() } }, &scope);
         Some(Ack {
             frame: FrameOf { layout: layout as u16, command: Some(command as u32) },
-            matches: matches(diags, raw.matches.as_ref(), &sent, &scope),
+            matches: matches(diags, raw.matches.as_ref(), sent.as_ref(), &scope),
             when,
             within_ms: whole(diags, raw.within_ms.as_ref(), (1, WAIT_MS_MAX, WITHIN_MS), "ms"),
             retries: whole(diags, raw.retries.as_ref(), (0, u64::from(RETRIES_MAX), 0), "retries") as u32,
             backoff: backoff(diags, raw),
             otherwise: self.otherwise(diags, raw),
-            data: data(diags, raw, &sent, &scope).into(),
+            data: data(diags, raw, sent.as_ref(), &scope).into(),
         })
-        .filter(|_| message.ack.is_some())
     }
 
     fn otherwise(&mut self, diags: &mut Diags, raw: &RawAck) -> Otherwise {
@@ -125,7 +123,7 @@ fn backoff(diags: &mut Diags, raw: &RawAck) -> f64 {
 fn matches(
     diags: &mut Diags,
     raw: Option<&At<Json>>,
-    sent: &Sent<'_>,
+    sent: Option<&Sent<'_>>,
     scope: &CommandScope<'_, '_, '_>,
 ) -> Box<[Match]> {
     let Some(raw) = raw else { return Box::default() };
@@ -164,7 +162,7 @@ fn matches(
     }
     let pairs = names.iter().filter_map(|(acked, of)| {
         let acked_field = asked(diags, scope, acked);
-        let sent_field = sent.field(diags, of);
+        let sent_field = sent.and_then(|sent| sent.field(diags, of));
         let found = Match { sent: sent_field?, acked: acked_field? };
         if let Err((one, other)) = comparable(&found.sent, &found.acked) {
             let text = format!(
@@ -250,7 +248,7 @@ fn comparable(one: &Asked, other: &Asked) -> Result<(), (String, String)> {
 fn data(
     diags: &mut Diags,
     raw: &RawAck,
-    sent: &Sent<'_>,
+    sent: Option<&Sent<'_>>,
     scope: &CommandScope<'_, '_, '_>,
 ) -> Vec<(Box<str>, AckValue)> {
     let list = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
@@ -273,7 +271,10 @@ fn data(
         let text = if let Json::Str(text) = &value.value { text.trim() } else { "" };
         let copied = text.strip_prefix("#{").and_then(|rest| rest.strip_suffix("}#")).filter(|rest| !is_dynamic(rest));
         let value = match copied {
-            Some(field) => sent.field(diags, &At { pos: value.pos, value: field }).map(AckValue::Copy),
+            Some(field) => {
+                let field = At { pos: value.pos, value: field };
+                sent.and_then(|sent| sent.field(diags, &field)).map(AckValue::Copy)
+            }
             None if is_dynamic(text) => {
                 diags.error(value.pos, "`data` of `ack` has constants, and `#{field}#` of the message alone");
                 None

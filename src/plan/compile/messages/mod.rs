@@ -174,15 +174,16 @@ impl Compiler<'_, '_> {
         let scope = CommandScope { key: &key, number: NO_COMMAND, registers: from.registers, args: Some(&args) };
         let rule = At { pos: raw.pos, value: raw.rule() };
         let frames = frame::frames(diags, from.family, &scope, raw);
-        let rule = self.rule(diags, (raw, &rule), &scope, frames?)?;
+        let first = frames.as_ref().and_then(|frames| frames.of.first().copied());
+        let rule = frames.and_then(|frames| self.rule(diags, (raw, &rule), &scope, frames));
         let to = super::field::word(diags, raw.to.as_ref(), To::All);
         let (on, schedules) = (self.on(diags, number, raw), on::schedules(diags, raw));
         let (within, enters, leaves) = self.states(diags, raw);
-        if on.is_empty() && raw.on.is_none() && !on::has_schedule(raw) {
+        if !["on", "every_ms", "at_s", "cron"].iter().any(|key| diags.written(raw.pos, key).is_some()) {
             let right = "`on`, `every_ms`, `at_s` or `cron`";
             diags.error(raw.pos, format!("nothing sends the message `{}` ({right})", name.value));
         }
-        let ack = raw.ack.as_ref().and_then(|ack| self.ack(diags, (number, ack), raw, &rule));
+        let ack = raw.ack.as_ref().and_then(|ack| self.ack(diags, (number, ack), first));
         for register in std::mem::take(&mut *from.registers.unset.borrow_mut()) {
             let near = nearest(&register, from.registers.numbers.keys().map(String::as_str));
             let text = format!("no rule of this device sets register `{register}`, so it is always empty{near}");
@@ -196,7 +197,7 @@ impl Compiler<'_, '_> {
         Some(DeviceMessage {
             name: name.value.trim().into(),
             account: 0,
-            rule,
+            rule: rule?,
             on,
             repeat: schedules.repeat,
             at_ms: schedules.at_ms,

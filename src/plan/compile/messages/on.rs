@@ -24,11 +24,6 @@ pub(super) struct Schedules {
     pub(super) cron: Option<Box<Cron>>,
 }
 
-/// Whether a message has a schedule, right or wrong.
-pub(super) fn has_schedule(raw: &RawMessage) -> bool {
-    raw.every_ms.is_some() || raw.at_s.is_some() || raw.cron.is_some()
-}
-
 pub(super) fn schedules(diags: &mut Diags, raw: &At<RawMessage>) -> Schedules {
     let cron = raw.cron.as_ref().and_then(|text| match super::cron::parse(&text.value) {
         Ok(cron) => Some(Box::new(cron)),

@@ -220,6 +220,13 @@ fn frames_that_are_none() {
         &[&told_at("frame: error: `frame` beside `raw` (one of them)")],
     );
     key("data", json!({"sped": 1}), &["/sped: error: the frame 0200 has no field `sped` (did you mean `speed`?)"]);
+    key("data", json!({"len": 5}), &["/len: warning: `len` is always computed; its value here means nothing"]);
+    told(
+        json!({"frame": "8100", "on": "start", "data": {"result": 5}}),
+        &[
+            "/messages/m/data/result: error: the frame 8100 has no field `result` (`req_data_list` has it, and the device sends `resp_data_list`)",
+        ],
+    );
     let text = "`#{serial}#` needs a request, and a message answers none (`reg`, `param`, `arg` have values for it)";
     key("data", json!({"speed": "#{serial}#"}), &[&format!("/speed: error: {text}")]);
     let mut files = with(json!({"m": {"frame": "9000", "on": "start"}}));
@@ -531,4 +538,56 @@ fn a_fleet_without_messages() {
     check(json!({"01": {}}));
     check(json!({"01": {}, "messages": {}}));
     check(json!({"01": {}, "messages": null}));
+}
+
+/// All that is wrong is told at once, each at its place.
+#[test]
+fn all_errors_are_told_at_once() {
+    let messages = json!({
+        "a": {"frame": "0101", "on": "strat", "every_ms": 0, "ack": {"within_ms": 0}},
+        "b": {"frame": "0200", "data": {"speed": "${1 +}$", "kind": "${arg(}$"}, "while": "x", "cron": "1"},
+        "c": {"frame": "0200", "on": "ack:d", "ack": {"frame": "8100", "match": ["of"], "retries": 2000}},
+    });
+    let expected = [
+        "/messages/a/frame: error: the template has no frame `0101` (did you mean `0100`?)",
+        "/messages/a/on: error: `on` has no word `strat` (did you mean `start`?)",
+        "/messages/a/every_ms: error: 0 ms (1 to 31536000000)",
+        "/messages/a/ack: error: \"frame\" is missing (the frame that acknowledges it)",
+        "/messages/b/data/speed: error: column 6: the expression ends here (a value is missing)",
+        "/messages/b/data/kind: error: column 7: the expression ends here (a value is missing)",
+        "/messages/b/while: warning: no message enters the state `x`",
+        "/messages/b/cron: error: `1`: 1 fields (five: minute, hour, day of the month, month, day of the week)",
+        "/messages/c/on: error: no message `d` (did you mean `a`?)",
+        "/messages/c/ack/match/0: error: the frame 0200 has no field `of` (known: kind, speed, start, command, serial, version, len, checksum, end)",
+        "/messages/c/ack/retries: error: 2000 retries (0 to 1000)",
+    ];
+    check_all(&with(messages), &expected, "many");
+}
+
+/// The example of the specification, as it is written there.
+#[test]
+fn a_default_may_be_written_with_leading_zeros() {
+    frame(json!({"frame": "0200", "data": {"kind": "01"}}), "7E0200000013020100000D");
+    let message = json!({"frame": "0200", "on": "trigger", "data": {"kind": "${arg(kind, 01)}$", "speed": "${sine(0, 80, 600)}$"}});
+    conversation(json!({"m": message}), |all| assert_eq!(*all.messages[0].args, ["kind".into()]));
+}
+
+#[test]
+fn shapes_that_are_none() {
+    let check = |messages: Value, expected: &str| check_all(&with(messages), &[expected], "");
+    check(json!(5), "/messages: error: expected an object, found 5");
+    check(json!([{}]), "/messages: error: expected an object, found a list");
+    check(json!({"a": 5}), "/messages/a: error: expected an object, found 5");
+    check(
+        json!({"a": {"raw": "00", "on": 5}}),
+        "/messages/a/on: error: expected a text, found 5 (write \"5\", with quotes)",
+    );
+    check(
+        json!({"a": {"raw": "00", "on": "start", "evry_ms": 5}}),
+        "/messages/a/evry_ms: warning: unknown key \"evry_ms\" (did you mean \"every_ms\"?)",
+    );
+    check(
+        json!({"a": {"raw": "00", "on": "start", "when": {"x": 1}}}),
+        "/messages/a/when: error: expected a text, found an object",
+    );
 }
