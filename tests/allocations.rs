@@ -193,8 +193,52 @@ fn a_dissected_frame_allocates_nothing() {
     assert!(pieces > 10_000, "{pieces} pieces are no proof");
 }
 
+/// The requests of bench/walked over TCP and, in outer frames, over UDP.
+#[test]
+fn nor_where_fields_vary_in_size() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("bench/walked");
+    let read =
+        |name: &str| -> serde_json::Value { serde_json::from_slice(&std::fs::read(root.join(name)).unwrap()).unwrap() };
+    let asked = read("requests.json");
+    for transport in ["tcp", "udp"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut main = read("sys_config.json");
+        for fsu in main["fsu_list"].as_array_mut().unwrap() {
+            let config_dir = root.join(fsu["config_dir"].as_str().unwrap()).canonicalize().unwrap();
+            (fsu["config_dir"], fsu["port"]) = (json!(config_dir), json!(0));
+            (fsu["fsuid"], fsu["protocol_type"]) = (json!("3031"), json!(transport));
+        }
+        std::fs::write(dir.path().join("sys_config.json"), main.to_string()).unwrap();
+        let mut loader = Loader::new(Source::Directory);
+        let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
+        let fleet = fleet.unwrap_or_else(|| panic!("{:?}", loader.diags.lines().collect::<Vec<_>>()));
+        let requests = |fsu: &Fsu| -> Vec<Vec<u8>> {
+            let own = asked.as_array().unwrap().iter().filter(|one| one["fsu"] == *fsu.name);
+            own.map(|one| travelling(fsu, &hex::decode(one["request"].as_str().unwrap()).unwrap())).collect()
+        };
+        assert_none_of(&fleet, 4 * fleet.fsus.len() - 1, requests);
+    }
+}
+
+/// A request to an FSU's first device as it travels.
+fn travelling(fsu: &Fsu, inner: &[u8]) -> Vec<u8> {
+    if fsu.transport != Transport::Udp {
+        return inner.to_vec();
+    }
+    let device = &fsu.devices[0];
+    let head = Head::request(&fsu.id.bytes, &[0; 8], device.sub_dev_type, device.sub_dev_addr);
+    let (mut framed, mut escaped) = (Vec::new(), Vec::new());
+    head.build(Some(inner), &mut framed).unwrap();
+    fsu_plan::wire::envelope::escape(&framed, &mut escaped).to_vec()
+}
+
 /// More than `least` requests are answered, without an allocation.
 fn assert_no_allocation(fleet: &Fleet, least: usize) {
+    assert_none_of(fleet, least, requests);
+}
+
+/// The same of these requests of each FSU.
+fn assert_none_of(fleet: &Fleet, least: usize, requests: impl Fn(&Fsu) -> Vec<Vec<u8>>) {
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let now = Now { unix_ms: 1_768_239_003_000, utc_offset_s: 28_800 };
     let moment = Moment::at(now, 0);

@@ -585,6 +585,25 @@ fn limit_nest_max_and_nodes_max_and_marks_max() {
     assert_eq!(open(32), [""; 0]);
 }
 
+/// Elements of which no place is noted are found all the same, and so are those behind them.
+#[test]
+fn limit_spots_max() {
+    let texts = |many: usize| -> Value {
+        let text =
+            |n: usize| [json!({"name": format!("t{n}"), "until": "00"}), json!({"name": format!("f{n}"), "length": 1})];
+        json!((0..many).flat_map(text).collect::<Vec<Value>>())
+    };
+    let data = |many: usize| -> String { (0..many).map(|n| format!("{:02X}00{n:02X}", n + 100)).collect() };
+    for many in [1, 30, 31, 32, 33, 60] {
+        let (last, text) = (format!("f{}", many - 1), format!("t{}", many - 1));
+        let lists = (texts(many), json!([{"name": text, "until": "00"}, {"name": last, "length": 1}]));
+        let expected = format!("{:02X}00{:02X}", many + 99, many - 1);
+        check((&lists.0, &lists.1), json!({}), &data(many), &expected);
+        // All of them, of which neighbours are copied at once.
+        check((&lists.0, &lists.0), json!({}), &data(many), &data(many));
+    }
+}
+
 #[test]
 fn a_client_gives_elements_by_name() {
     let list = tlv();

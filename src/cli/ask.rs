@@ -150,6 +150,7 @@ fn make_values(fsu: &Fsu, device: &Device, command: usize, given: &[(String, Str
     let due = Now { unix_ms: now.timestamp().as_millisecond(), utc_offset_s: now.offset().seconds() };
     let mut inputs = Inputs {
         request: &[],
+        trace: None,
         state: None,
         device: 0,
         id_hex: &fsu.id,

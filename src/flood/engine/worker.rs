@@ -125,6 +125,7 @@ impl Worker {
         let unix_ms = time.map_or(0, |time| time.as_millis() as i64);
         let mut inputs = Inputs {
             request: &[],
+            trace: None,
             state: None,
             device: 0,
             id_hex: &target.id,

@@ -33,6 +33,7 @@ impl OwnValue {
         let (mut calendar, mut dice) = (Calendar::default(), Dice::from(fastrand::Rng::with_seed(0)));
         let mut inputs = Inputs {
             request: &[],
+            trace: None,
             state: Some(state),
             device,
             id_hex: &fsu.id,

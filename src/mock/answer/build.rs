@@ -13,13 +13,15 @@ use fsu_plan::model::kept::Keeps;
 use fsu_plan::model::reply::Payload;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::template::{Encoding, Template};
+use fsu_plan::model::walk::{Run, Walked};
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::civil::{Calendar, Civil, Now};
 use fsu_plan::wire::coding;
 use fsu_plan::wire::inner::{encode_hex, write_lengths};
 use fsu_plan::wire::numerals;
+use fsu_plan::wire::quick::Trace;
 use fsu_plan::wire::value;
-use fsu_plan::wire::walk::Item;
+use fsu_plan::wire::walk::{self, Item};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ use std::sync::Arc;
 pub struct Inputs<'a> {
     /// The request's raw frame.
     pub request: &'a [u8],
+    /// Where its elements are, as far as that was noted.
+    pub trace: Option<&'a Trace>,
     /// What the FSU remembers, if it is known. The registers behind it are touched only when a value reads one: with thousands
     /// of FSUs each such access is a cache miss.
     pub state: Option<&'a mut FsuState>,
@@ -49,7 +53,32 @@ pub struct Inputs<'a> {
     pub item: Option<Item<'a>>,
 }
 
-impl Inputs<'_> {
+impl<'a> Inputs<'a> {
+    /// The bytes of an element of the request, and how many items it has; `None`: the request lacks it.
+    #[inline]
+    pub(super) fn element(&self, walked: &Walked) -> Option<(&'a [u8], usize)> {
+        if let Some(item) = self.item.as_ref().filter(|_| calc::is_current(walked)) {
+            return item.bytes(walked.path.node).map(|bytes| (bytes, 0));
+        }
+        match self.trace {
+            Some(trace) => trace.bytes(&walked.walk, self.request, &walked.path),
+            None => walk::bytes(&walked.walk, self.request, &walked.path),
+        }
+    }
+
+    /// The same of elements of one name in several cases: the one that is there.
+    #[inline]
+    pub(super) fn find<'w>(&self, walked: &'w Walked) -> Option<(&'w Walked, &'a [u8], usize)> {
+        let of = |walked: &'w Walked| self.element(walked).map(|(bytes, items)| (walked, bytes, items));
+        of(walked).or_else(|| walked.others.iter().find_map(of))
+    }
+
+    /// The bytes of elements of the request that follow each other; `None`: their places were not noted.
+    #[inline]
+    pub(super) fn between(&self, run: &Run) -> Option<&'a [u8]> {
+        self.trace?.between(&run.walk, self.request, (run.first, run.last))
+    }
+
     #[inline]
     fn civil(&mut self) -> &Civil {
         self.calendar.at(self.due)
@@ -102,6 +131,7 @@ impl Inputs<'_> {
             let mut written = Vec::new();
             let inputs = Inputs {
                 request: &[],
+                trace: None,
                 state: None,
                 device: 0,
                 id_hex,
@@ -169,7 +199,10 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
                 let bytes = inputs.request.get(at..).and_then(|rest| rest.get(..slot.len));
                 value::decode_into(slot, bytes.unwrap_or_default(), out);
             }
-            Part::Walked(walked) => varying::notation(walked, (inputs.request, inputs.item.as_ref()), out),
+            Part::Walked(walked) => {
+                let found = inputs.find(walked).map(|(walked, bytes, _)| (walked, bytes));
+                varying::notation_of(found, out);
+            }
             Part::Number { number, digits } => push_decimal(inputs.number(*number), *digits, out),
             Part::Hex(number) => {
                 let _ = write!(out, "{:X}", inputs.number(*number).max(0));
@@ -249,8 +282,7 @@ impl Built {
 /// Returns how many values did not fit their field; such a field keeps the template's value.
 pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built: &mut Built) -> u64 {
     let Built { raw: frame, wire, text: written } = built;
-    frame.resize(reply.frame.len(), 0);
-    reply.frame.write(frame);
+    reply.frame.fill(frame);
     let request = inputs.request;
     let mut misfits = 0;
     for patch in &reply.patches {

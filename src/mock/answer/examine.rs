@@ -4,6 +4,7 @@ use fsu_plan::model::fleet::{Device, VerifyChecksum};
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::{ErrorReply, Template};
 use fsu_plan::wire::inner::{self, Frame};
+use fsu_plan::wire::quick::Trace;
 use fsu_plan::wire::reason::Reason;
 
 /// The result of the check, before any rule applies.
@@ -31,15 +32,26 @@ pub fn error_reply(template: &Template, reason: Reason) -> Option<(ErrorReply, &
 /// Checks a frame in the order of the spec: lengths, checksum, version, command.
 ///
 /// Sets `checksum_wrong` if the checksum is wrong, whether or not the request is answered.
+pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool) -> Finding<'a> {
+    examine_traced(device, frame, checksum_wrong, &mut Trace::default())
+}
+
+/// The same. `trace` then has the places of the elements of a good frame whose fields vary in size, and of others nothing.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool) -> Finding<'a> {
+pub(crate) fn examine_traced<'a>(
+    device: &Device,
+    frame: Frame<'a>,
+    checksum_wrong: &mut bool,
+    trace: &mut Trace,
+) -> Finding<'a> {
+    trace.clear();
     let template = &*device.template;
     if let Err(reason) = inner::reply_lengths_ok(template, &frame) {
         return Finding::Wrong(frame, reason);
     }
     if template.command_lengths {
-        return examine_by_command(device, frame, checksum_wrong);
+        return examine_by_command(device, frame, checksum_wrong, trace);
     }
     if device.verify_checksum != VerifyChecksum::Off && !inner::checksum_ok(template, &frame) {
         *checksum_wrong = true;
@@ -58,9 +70,14 @@ pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool)
 
 /// The same where lengths depend on the command: it is looked for once.
 #[inline(never)]
-fn examine_by_command<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool) -> Finding<'a> {
+fn examine_by_command<'a>(
+    device: &Device,
+    frame: Frame<'a>,
+    checksum_wrong: &mut bool,
+    trace: &mut Trace,
+) -> Finding<'a> {
     let template = &*device.template;
-    let command = match inner::command_lengths(template, &frame) {
+    let command = match inner::command_lengths(template, &frame, trace) {
         Ok(command) => command,
         Err(reason) => return Finding::Wrong(frame, reason),
     };

@@ -1,6 +1,6 @@
 //! Requests and replies of other layouts of a template (`frames`, spec shapes.md).
 
-use super::examine::{Finding, examine};
+use super::examine::{Finding, examine_traced};
 use super::reply::{Answered, Verdict, answer_command};
 use super::turn::{Form, Turn};
 use crate::about::NO_REPLY;
@@ -24,7 +24,7 @@ pub(super) fn answer_other<'a>(turn: &mut Turn<'a>, device: usize, wire: &[u8]) 
     let answered = others.find_map(|(number, other)| {
         let frame = inner::parse(&other.template, wire, &mut raw).ok()?;
         let mut checksum_wrong = false;
-        match examine(other, frame, &mut checksum_wrong) {
+        match examine_traced(other, frame, &mut checksum_wrong, &mut turn.scratch.trace) {
             Finding::Command(frame, command) if !checksum_wrong => {
                 turn.scratch.begin(number);
                 let answered = answer_command(turn, number, frame, command);

@@ -1,6 +1,6 @@
 //! One device's answer: the check, the rule, and when the reply is due (spec templates.md, Rules).
 
-use super::examine::{Finding, error_reply, examine};
+use super::examine::{Finding, error_reply, examine_traced};
 use super::layouts;
 use super::random::{Dice, delay_ns};
 use super::rule::{matching_now, reply_of, set_registers};
@@ -103,7 +103,7 @@ impl Answered<'_> {
 pub(crate) fn answer<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>) -> Answered<'a> {
     turn.scratch.begin(device);
     let mut checksum_wrong = false;
-    let finding = examine(&turn.fsu.devices[device], frame, &mut checksum_wrong);
+    let finding = examine_traced(&turn.fsu.devices[device], frame, &mut checksum_wrong, &mut turn.scratch.trace);
     match finding {
         Finding::Command(frame, command) => {
             if checksum_wrong {

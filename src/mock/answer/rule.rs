@@ -10,13 +10,18 @@ use fsu_plan::model::calc::Calc;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::rule::{REGISTER_BYTES_MAX, Rule};
+use fsu_plan::model::walk::{Walk, WalkedConstant};
 use fsu_plan::wire::inner::{self, Frame};
+use fsu_plan::wire::quick::Trace;
 use fsu_plan::wire::walk;
 
 /// The first rule of a command whose `when` fits, as far as the request tells: a condition on something else holds.
 #[inline]
 pub fn matching<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> Option<(usize, &'a Rule)> {
-    matching_by(device, command, frame, |calc| known(calc, frame.raw).unwrap_or(true))
+    matching_by(device, command, frame, |rule| {
+        walked(device, command, rule, frame, None)
+            && rule.test.as_ref().is_none_or(|test| known(test, frame.raw).unwrap_or(true))
+    })
 }
 
 /// The first rule of a command whose `when` fits, with what the device remembers now.
@@ -27,21 +32,22 @@ pub fn matching_now<'a>(
     command: usize,
     frame: &Frame<'_>,
 ) -> Option<(usize, &'a Rule)> {
-    matching_by(device, command, frame, |test| holds(turn, number, frame.raw, test))
+    matching_by(device, command, frame, |rule| {
+        walked(device, command, rule, frame, Some(&turn.scratch.trace))
+            && rule.test.as_ref().is_none_or(|test| holds(turn, number, frame.raw, test))
+    })
 }
 
-/// The first rule of a command whose `when` fits; `holds` says whether a condition does.
+/// The first rule of a command whose `when` fits; `more` says so of what is behind a field of variable size, and of a condition.
 #[inline]
 fn matching_by<'a>(
     device: &'a Device,
     command: usize,
     frame: &Frame<'_>,
-    mut holds: impl FnMut(&Calc) -> bool,
+    mut more: impl FnMut(&Rule) -> bool,
 ) -> Option<(usize, &'a Rule)> {
     let mut fits = |rule: &Rule| {
-        rule.when.iter().all(|constant| inner::carries(constant, frame.raw))
-            && (!rule.asks_more
-                || (walked(device, command, rule, frame) && rule.test.as_ref().is_none_or(|test| holds(test))))
+        rule.when.iter().all(|constant| inner::carries(constant, frame.raw)) && (!rule.asks_more || more(rule))
     };
     device.rules.get(command)?.iter().enumerate().find(|(_, rule)| fits(rule))
 }
@@ -55,7 +61,7 @@ pub fn candidates<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> 
     while let Some(rules) = device.rules.get(command).and_then(|rules| rules.get(from..)) {
         let fits = |rule: &&Rule| {
             rule.when.iter().all(|constant| inner::carries(constant, frame.raw))
-                && walked(device, command, rule, frame)
+                && walked(device, command, rule, frame, None)
                 && rule.test.as_ref().is_none_or(|test| known(test, frame.raw).unwrap_or(true))
         };
         let Some((number, rule)) = rules.iter().enumerate().find(|(_, rule)| fits(rule)) else { break };
@@ -87,6 +93,7 @@ fn holds(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> boo
     let seq = state.replies + 1;
     let mut inputs = Inputs {
         request,
+        trace: Some(&scratch.trace),
         state: Some(state),
         device,
         id_hex: &fsu.id,
@@ -104,13 +111,16 @@ fn holds(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> boo
 }
 
 /// Whether the request has what a rule wants behind its first field of variable size.
-#[cold]
-fn walked(device: &Device, command: usize, rule: &Rule, frame: &Frame<'_>) -> bool {
+fn walked(device: &Device, command: usize, rule: &Rule, frame: &Frame<'_>, trace: Option<&Trace>) -> bool {
     if rule.walked.is_empty() {
         return true;
     }
     let walk = device.template.commands.get(command).and_then(|command| command.request_walk());
-    walk.is_some_and(|walk| rule.walked.iter().all(|constant| walk::carries(walk, frame.raw, constant)))
+    let has = |walk: &Walk, constant: &WalkedConstant| match trace {
+        Some(trace) => trace.carries(walk, frame.raw, constant),
+        None => walk::carries(walk, frame.raw, constant),
+    };
+    walk.is_some_and(|walk| rule.walked.iter().all(|constant| has(walk, constant)))
 }
 
 /// Executes the rule's `set`. Each entry sees the effect of the ones before it.
@@ -123,6 +133,7 @@ pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, 
         written.clear();
         let mut inputs = Inputs {
             request: asked.request,
+            trace: Some(&scratch.trace),
             state: Some(state),
             device: asked.device,
             id_hex: &fsu.id,
@@ -156,18 +167,22 @@ pub(super) fn cut_register(text: &mut Vec<u8>) {
 /// The reply with that number, from 0, to one request: the next of the rule's cycle, that of its `replies`, or its only one.
 #[inline]
 pub fn next_reply<'a>(rule: &'a Rule, memory: &mut DeviceState, number: u32) -> &'a Reply {
-    match rule.replies.get(number as usize) {
-        Some(reply) if !rule.frames.is_empty() => reply,
-        _ => next_in_cycle(rule, memory),
-    }
+    listed(rule, number).unwrap_or_else(|| next_in_cycle(rule, memory))
+}
+
+/// The reply with that number of the rule's `replies`, if it has any.
+#[inline]
+fn listed(rule: &Rule, number: u32) -> Option<&Reply> {
+    rule.replies.get(number as usize).map(|reply| &**reply).filter(|_| !rule.frames.is_empty())
 }
 
 /// The same for an FSU's device, which has no memory where it needs none.
-#[inline]
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
 pub(crate) fn reply_of<'a>(turn: &mut Turn<'_>, rule: &'a Rule, device: usize, number: u32) -> &'a Reply {
     match rule.cycle {
         Some(_) => next_reply(rule, &mut turn.state.devices.made(turn.fsu)[device], number),
-        None => next_reply(rule, &mut DeviceState::default(), number),
+        None => listed(rule, number).unwrap_or(&rule.replies[0]),
     }
 }
 

@@ -120,6 +120,7 @@ fn tests(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> boo
     let seq = state.replies + 1;
     let mut inputs = Inputs {
         request,
+        trace: None,
         state: Some(state),
         device,
         id_hex: &fsu.id,

@@ -14,6 +14,7 @@ use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::civil::{Calendar, Now};
 use fsu_plan::wire::framer::Search;
+use fsu_plan::wire::quick::Trace;
 
 /// The context in which one message is answered: run, FSU, its state, buffers and the moment. Every stage takes one.
 ///
@@ -64,6 +65,7 @@ impl Turn<'_> {
         let seq = state.replies;
         let mut inputs = Inputs {
             request: asked.request,
+            trace: Some(&scratch.trace),
             state: Some(state),
             device: asked.device,
             id_hex: &fsu.id,
@@ -88,6 +90,8 @@ pub struct Scratch {
     pub outer: Vec<u8>,
     /// The received inner frame, decoded (ascii_hex only).
     pub raw: Vec<u8>,
+    /// Where the elements of the current request are, if its fields vary in size.
+    pub(crate) trace: Trace,
     /// The reply.
     pub built: Built,
     /// The outer frame before escaping.

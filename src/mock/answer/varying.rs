@@ -6,8 +6,9 @@ use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::Template;
 use fsu_plan::model::walk::{Choose, Each, Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target, Walked};
 use fsu_plan::wire::inner::write_lengths;
-use fsu_plan::wire::walk::{self, Item, Places, bytes, counts, find, said, write_count};
+use fsu_plan::wire::walk::{self, Item, counts, find, said, write_count};
 use fsu_plan::wire::{value, varied};
+use std::ops::Range;
 
 /// Appends a request's element in its notation; appends nothing if the request, or the item that is being written, lacks it.
 pub(crate) fn notation(walked: &Walked, (request, item): (&[u8], Option<&Item<'_>>), out: &mut Vec<u8>) {
@@ -15,6 +16,11 @@ pub(crate) fn notation(walked: &Walked, (request, item): (&[u8], Option<&Item<'_
         Some(item) if is_current(walked) => item.find(walked),
         _ => find(walked, request).map(|(walked, bytes, _)| (walked, bytes)),
     };
+    notation_of(found, out);
+}
+
+/// The same of an element that was looked for.
+pub(super) fn notation_of(found: Option<(&Walked, &[u8])>, out: &mut Vec<u8>) {
     let Some((walked, found)) = found else { return };
     if walked.varies {
         varied::decode_into(&walked.slot, found, out);
@@ -43,20 +49,8 @@ pub(super) fn insert(
     let Buffers { frame, data, text } = buffers;
     data.clear();
     let spare = steps.most.saturating_sub(steps.least);
-    let mut writer = Writer {
-        steps,
-        frame,
-        data,
-        text,
-        marks: [0; OPEN_LENGTHS_MAX],
-        spare,
-        is_first: true,
-        places: None,
-        misfits: 0,
-    };
-    for op in &steps.ops {
-        writer.step(op, inputs);
-    }
+    let mut writer = Writer { steps, frame, data, text, marks: [0; OPEN_LENGTHS_MAX], spare, misfits: 0 };
+    writer.all(inputs);
     let misfits = writer.misfits;
     let (at, old) = (steps.at.min(frame.len()), frame.len());
     let more = if steps.in_place { 0 } else { data.len() };
@@ -78,17 +72,36 @@ struct Writer<'a> {
     frame: &'a mut Vec<u8>,
     data: &'a mut Vec<u8>,
     text: &'a mut Vec<u8>,
-    marks: [usize; OPEN_LENGTHS_MAX],
+    /// Places in `data`.
+    marks: [u32; OPEN_LENGTHS_MAX],
     /// Bytes left for values of varying size, beyond their fallbacks.
     spare: usize,
-    /// No element of the request was looked for.
-    is_first: bool,
-    /// Places in the request, after that.
-    places: Option<Places>,
     misfits: u64,
 }
 
 impl Writer<'_> {
+    /// All steps, of which some are one copy.
+    fn all(&mut self, inputs: &mut Inputs<'_>) {
+        let steps = self.steps;
+        let mut done = 0;
+        for run in &steps.runs {
+            let Some(found) = inputs.between(run) else { continue };
+            let len = found.len().saturating_sub(run.between);
+            // With so much room each of them fits.
+            let Some(rest) = self.spare.checked_sub(len) else { continue };
+            self.each(done..run.from as usize, inputs);
+            self.spare = rest + run.defaults;
+            self.data.extend_from_slice(found);
+            done = run.to as usize;
+        }
+        self.each(done..steps.ops.len(), inputs);
+    }
+
+    fn each(&mut self, numbers: Range<usize>, inputs: &mut Inputs<'_>) {
+        let steps = self.steps;
+        steps.ops.get(numbers).into_iter().flatten().for_each(|op| self.step(op, inputs));
+    }
+
     fn step(&mut self, op: &Put, inputs: &mut Inputs<'_>) {
         match op {
             Put::Bytes { from, to } => self.pool((*from, *to)),
@@ -97,8 +110,8 @@ impl Writer<'_> {
                 let there = inputs.request.get(from..).and_then(|rest| rest.get(..*len));
                 self.data.extend_from_slice(there.unwrap_or_default());
             }
-            Put::Element { from, default } => match self.element(from, inputs) {
-                Some(found) if self.takes(found.len(), *default) => self.data.extend_from_slice(found),
+            Put::Element { from, default } => match inputs.element(from) {
+                Some((found, _)) if self.takes(found.len(), *default) => self.data.extend_from_slice(found),
                 // The request lacks the element, or it is too long for a reply.
                 found => {
                     self.misfits += u64::from(found.is_some());
@@ -116,18 +129,18 @@ impl Writer<'_> {
             Put::Text(put) => self.put_text(put, inputs),
             Put::Mark(mark) => {
                 if let Some(place) = self.marks.get_mut(usize::from(*mark)) {
-                    *place = self.data.len();
+                    *place = self.data.len() as u32;
                 }
             }
             Put::Length(length) => self.length(length, inputs),
             Put::Choose(choose) => self.choose(choose, inputs),
-            Put::Each(each) => self.each(each, inputs),
+            Put::Each(each) => self.items(each, inputs),
         }
     }
 
     /// Writes an item for each item of the request's list, as far as there is room. Calls [`Self::step`]; no item has such a list.
     #[cold]
-    fn each(&mut self, each: &Each, inputs: &mut Inputs<'_>) {
+    fn items(&mut self, each: &Each, inputs: &mut Inputs<'_>) {
         let request = inputs.request;
         walk::each(&each.from.walk, request, &each.from.path, |item| {
             if !self.takes(each.least, (0, 0)) {
@@ -141,28 +154,11 @@ impl Writer<'_> {
         inputs.item = None;
     }
 
-    /// The bytes of a request's element.
-    fn element<'f>(&mut self, from: &Walked, inputs: &Inputs<'f>) -> Option<&'f [u8]> {
-        if let Some(item) = inputs.item.as_ref().filter(|_| is_current(from)) {
-            return item.bytes(from.path.node);
-        }
-        let request = inputs.request;
-        // The first one is looked for; for others all places are noted.
-        let is_first = std::mem::take(&mut self.is_first);
-        if !is_first {
-            let places = self.places.get_or_insert_with(|| Places::new(&from.walk, request));
-            if let Some(found) = places.bytes(&from.walk, request, &from.path) {
-                return Some(found);
-            }
-        }
-        bytes(&from.walk, request, &from.path).map(|(found, _)| found)
-    }
-
     /// Writes the case that was selected. Calls [`Self::step`] at most as deep as choices nest.
     fn choose(&mut self, choose: &Choose, inputs: &mut Inputs<'_>) {
         let (from, at) = match choose.by {
             Target::Frame(at) => (&*self.frame, at),
-            Target::Mark(mark) => (&*self.data, self.marks.get(usize::from(mark)).copied().unwrap_or_default()),
+            Target::Mark(mark) => (&*self.data, self.marks.get(usize::from(mark)).map_or(0, |at| *at as usize)),
         };
         let tag = from.get(at..at + choose.len).unwrap_or_default();
         match choose.steps(tag) {
@@ -208,11 +204,11 @@ impl Writer<'_> {
     }
 
     fn length(&mut self, length: &PutLength, inputs: &Inputs<'_>) {
-        let mark = |mark: u8, marks: &[usize]| marks.get(usize::from(mark)).copied().unwrap_or_default();
+        let mark = |mark: u8, marks: &[u32]| marks.get(usize::from(mark)).map_or(0, |at| *at as usize);
         let many = match &length.what {
             Measure::Bytes(from) => self.data.len().saturating_sub(mark(*from, &self.marks)),
             Measure::Items { own, copied } => {
-                let items = copied.as_ref().and_then(|walked| bytes(&walked.walk, inputs.request, &walked.path));
+                let items = copied.as_ref().and_then(|walked| inputs.element(walked));
                 own + items.map_or(0, |(_, count)| count)
             }
         };

@@ -16,9 +16,10 @@ use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::template::{Framing, Template};
 use fsu_plan::wire::framer::{self, Cut, Search};
 use fsu_plan::wire::inner;
+use fsu_plan::wire::quick::Trace;
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::wire::stuffing;
-use hunt::{Hunt, Next};
+use hunt::{Hunt, Next, good};
 use std::sync::Arc;
 
 /// What became of a connection's bytes.
@@ -62,7 +63,35 @@ pub fn on_bytes(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step
         turn.scratch.progress.whole(bytes.len());
         return Step { consumed: bytes.len(), is_full: sink.is_full(), effort: LOOK_EFFORT, ..Step::default() };
     }
+    if let Some(effort) = by_whole(turn, bytes, sink) {
+        return Step { consumed: bytes.len(), is_full: sink.is_full(), effort, ..Step::default() };
+    }
     by_search(turn, bytes, sink)
+}
+
+/// Answers a good frame that is all there is, of an FSU whose first device has no profiles, and of which the others are layouts.
+/// Returns what the search for it took. `None`: nothing was done, and the search decides.
+#[inline(never)]
+fn by_whole(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Option<usize> {
+    let fsu = turn.fsu;
+    let device = fsu.devices.first()?;
+    let is_profiled = device.profiles.get().is_some_and(|profiles| !profiles.list.is_empty());
+    if is_profiled || !device.is_own() || fsu.devices.len() != device.layouts.all.len().max(1) {
+        return None;
+    }
+    let Scratch { raw, trace, progress, .. } = &mut *turn.scratch;
+    let mut search = Search::default();
+    if progress.has_ended() {
+        search.begin_ended(0);
+    }
+    if search.cut(&device.template, bytes, 0) != Cut::Frame(bytes.len()) {
+        return None;
+    }
+    let command = good(device, bytes, raw, trace)?;
+    progress.whole(bytes.len());
+    progress.set_ended(search.has_ended(bytes.len()));
+    on_frame(turn, (0, Some(command)), bytes, sink);
+    Some(LOOK_EFFORT * fsu.devices.len() + search.scanned / SCANNED_AN_EFFORT)
 }
 
 /// The same, frame by frame.
@@ -89,10 +118,10 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
             step.is_full = sink.is_full();
             continue;
         }
-        let (raw, progress) = (&mut turn.scratch.raw, &mut progress);
+        let (raw, trace, progress) = (&mut turn.scratch.raw, &mut turn.scratch.trace, &mut progress);
         let (outer, inner) = searches.split_at_mut(fsu.devices.len());
         let mut hunt =
-            Hunt { devices: &fsu.devices, searches: outer, inner, bytes, raw, progress, searched, effort: 0 };
+            Hunt { devices: &fsu.devices, searches: outer, inner, bytes, raw, trace, progress, searched, effort: 0 };
         let next = hunt.next(at);
         searched = hunt.searched;
         step.effort += hunt.effort;
@@ -159,7 +188,7 @@ fn next_by_profile(
     sink: &mut impl Sink,
 ) -> Option<usize> {
     let device = turn.fsu.devices.first()?;
-    device.profiles.get()?;
+    device.profiles.get().filter(|profiles| !profiles.list.is_empty())?;
     let search = searches.first_mut()?;
     let before = *search;
     let len = match search.cut(&device.template, bytes, at) {
@@ -294,7 +323,8 @@ pub fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8
     let mut progress = Progress::default().with(Patience::End);
     // Do not search inside the frame: that was decided when it was taken.
     let searched = bytes.len();
-    let mut hunt = Hunt { devices, searches, inner, bytes, raw, progress: &mut progress, searched, effort: 0 };
+    let (trace, progress) = (&mut Trace::default(), &mut progress);
+    let mut hunt = Hunt { devices, searches, inner, bytes, raw, trace, progress, searched, effort: 0 };
     match hunt.next(at) {
         Next::Frame { device, len, .. } => Some((device, len)),
         _ => None,

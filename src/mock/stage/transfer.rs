@@ -10,7 +10,7 @@ use super::Incoming;
 use super::datagram::{is_own_words, send_faulty};
 use crate::about::{self, About, NONE, What, told};
 use crate::answer::build::is_refusal;
-use crate::answer::examine::{Finding, examine};
+use crate::answer::examine::{Finding, examine_traced};
 use crate::answer::random::{Dice, delay_ns};
 use crate::answer::reply::{Answered, BURST_SEED, Verdict, answer};
 use crate::answer::rule::matching_now;
@@ -88,7 +88,7 @@ impl Served<'_> {
         if carries(&self.transfer.next, self.frame.raw) {
             let device = &*turn.fsu.devices[self.key.device];
             let mut checksum_wrong = false;
-            let command = match examine(device, self.frame, &mut checksum_wrong) {
+            let command = match examine_traced(device, self.frame, &mut checksum_wrong, &mut turn.scratch.trace) {
                 Finding::Command(_, command) => Some(Some(command)),
                 Finding::Wrong(_, Reason::UnknownCommand) => Some(None),
                 // Answered like any other wrong request.

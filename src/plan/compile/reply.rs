@@ -183,8 +183,11 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
     write_lengths(&template.lengths, data_len, sources.less, &mut draft.frame);
     let patches = draft.patches.iter().map(patch_bytes).sum();
     diags.charge(sources.pos, patches, "the values of a reply");
-    let payload =
-        sources.walk.map_or(Payload::None, |walk| Payload::Walked(Box::new(varying(diags, sources, walk, &draft))));
+    let payload = sources.walk.map_or(Payload::None, |walk| {
+        let steps = varying(diags, sources, walk, &draft);
+        draft.patches.retain(|patch| !walk::counts::is_overwritten(patch, &steps));
+        Payload::Walked(Box::new(steps))
+    });
     let less = sources.less;
     let frame = sources.bases.keep(draft.frame, &diags.budget);
     Reply { frame, patches: draft.patches.into(), data_len, less, refusal, payload }

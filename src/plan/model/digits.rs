@@ -50,7 +50,7 @@ impl Digits {
             Self::Binary => value,
             Self::Bcd => to_bcd(value),
             Self::Dec => chars(value, 10, len),
-            Self::Hex { low } => swap(chars(value, 16, len), low, len),
+            Self::Hex { low } => swap(hex_chars(value, len), low, len),
         }
     }
 
@@ -126,6 +126,22 @@ fn chars(mut value: u64, base: u64, len: usize) -> u64 {
         value /= base;
     }
     if value > 0 { NONE } else { out }
+}
+
+/// The same of hex digits: each of the lowest eight to a byte of its own.
+fn hex_chars(value: u64, len: usize) -> u64 {
+    /// The same byte in every lane.
+    const ONES: u64 = u64::MAX / 0xFF;
+    let len = len.min(8);
+    if value >> (4 * len) > 0 {
+        return NONE;
+    }
+    let halves = (value | (value << 16)) & 0x0000_FFFF_0000_FFFF;
+    let bytes = (halves | (halves << 8)) & 0x00FF_00FF_00FF_00FF;
+    let digits = (bytes | (bytes << 4)) & (ONES * 0x0F);
+    let letters = ((digits + ONES * 6) >> 4) & ONES;
+    let out = digits + ONES * u64::from(b'0') + letters * 7;
+    if len == 8 { out } else { out & ((1 << (8 * len)) - 1) }
 }
 
 /// See [`chars`].

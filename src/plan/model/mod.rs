@@ -26,6 +26,7 @@ pub mod message;
 pub mod network;
 pub mod prebuilt;
 pub mod profile;
+pub mod quick;
 pub mod reload;
 pub mod reply;
 pub mod rule;

@@ -79,6 +79,16 @@ impl Prebuilt {
         }
     }
 
+    /// Makes it all of `out`.
+    #[inline]
+    pub fn fill(&self, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&self.base);
+        for fix in &self.fixes {
+            out[fix.at..fix.at + fix.bytes.len()].copy_from_slice(&fix.bytes);
+        }
+    }
+
     /// Writes a part of the frame; `out` is as long as that.
     pub fn write_part(&self, part: Range<usize>, out: &mut [u8]) {
         out.copy_from_slice(&self.base[part.clone()]);

@@ -5,6 +5,7 @@
 //! knows where they end. See docs/internals/layouts.md.
 
 use super::field::{LengthField, Offset, Slot};
+use super::quick::Quick;
 use super::reply::{Expr, Form, Number};
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use std::sync::Arc;
 pub const NEST_MAX: usize = 4;
 /// Fields of one program that say a size, a count or a case.
 pub const MARKS_MAX: usize = 32;
+/// Elements of one program whose places are noted when a request is read; 16 bytes each, in every shard.
+pub const SPOTS_MAX: usize = 32;
 /// Fields, lists and choices of one program.
 pub const NODES_MAX: usize = 1_024;
 /// `max` of a field, where it is not given, in bytes.
@@ -30,6 +33,8 @@ pub struct Walk {
     pub tail_len: usize,
     /// The program.
     pub ops: Box<[Op]>,
+    /// The same in few steps.
+    pub quick: Quick,
     /// What the program names, in the order of the template.
     pub nodes: Box<[Node]>,
     /// The node of each mark.
@@ -316,6 +321,27 @@ pub struct Encode {
     pub lengths: Box<[LengthField]>,
     /// All frames have one size: it takes the place of padding.
     pub in_place: bool,
+    /// Steps that are one copy, in order.
+    pub runs: Box<[Run]>,
+}
+
+/// Steps that write elements that follow each other in the request too, with the same bytes between them.
+#[derive(Debug)]
+pub struct Run {
+    /// The first step.
+    pub from: u32,
+    /// Behind the last step.
+    pub to: u32,
+    /// The request's program.
+    pub walk: Arc<Walk>,
+    /// The node of the first element.
+    pub first: u32,
+    /// Of the last one.
+    pub last: u32,
+    /// Bytes between the elements.
+    pub between: usize,
+    /// Bytes of what is written where they do not fit.
+    pub defaults: usize,
 }
 
 /// One step of an [`Encode`].

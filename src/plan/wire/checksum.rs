@@ -1,5 +1,6 @@
 //! The inner checksums (spec templates.md, Checksums).
 
+use super::crc16::Crc16;
 use super::envelope::xor;
 use super::sums;
 use crate::model::field::Offset;
@@ -70,11 +71,14 @@ pub fn sum_xor(sum: u64) -> u64 {
 pub fn crc(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
     match algorithm {
         Algorithm::Crc8(crc) => u64::from(crc.checksum(bytes)),
-        Algorithm::Crc16(crc) => u64::from(crc.checksum(bytes)),
+        Algorithm::Crc16(crc) => match Crc16::new(algorithm) {
+            Some((table, register, flip)) => u64::from(table.run_many(register, bytes) ^ flip),
+            None => u64::from(crc.checksum(bytes)),
+        },
         Algorithm::Crc32(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc64(crc) => crc.checksum(bytes),
         Algorithm::Words(words) => words.of(bytes.iter().copied()),
-        Algorithm::Free(crc) => crc.of(bytes.iter().copied()),
+        Algorithm::Free(crc) => crc.of_slice(bytes),
         Algorithm::Lrc => sum(bytes).wrapping_neg() & 0xFF,
         Algorithm::Sum | Algorithm::Xor | Algorithm::SumXor | Algorithm::Special(_) => 0,
     }
@@ -113,10 +117,14 @@ pub(super) fn special(checksum: &Checksum, special: &Special, raw: &[u8], bytes:
     if let Some(blocks) = special.blocks {
         return sums::last_block(checksum, special, &blocks, bytes);
     }
+    if !special.holds_itself {
+        let value = complement(checksum.complement, plain(&special.algorithm, bytes)) & special.mask;
+        return special.digits.write(value, checksum.len);
+    }
     // Around itself: only spans of the raw frame.
     let (from, at) = (span(checksum, raw.len()).0, checksum.at.in_frame(raw.len()));
     let hole = |place: usize| place.saturating_sub(from).min(bytes.len());
-    let (begins, ends) = if special.holds_itself { (hole(at), hole(at + checksum.len)) } else { (0, 0) };
+    let (begins, ends) = (hole(at), hole(at + checksum.len));
     let zeros = if special.skips_itself { 0 } else { ends - begins };
     let value = around(&special.algorithm, &bytes[..begins], zeros, &bytes[ends..]);
     let value = complement(checksum.complement, value) & special.mask;
@@ -147,9 +155,9 @@ pub fn span(checksum: &Checksum, raw_len: usize) -> (usize, usize) {
 /// A span outside the frame counts as empty.
 #[inline]
 pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]) -> u64 {
-    match simple(checksum, template, raw, wire) {
-        Some(value) => value,
-        None => sums::special(checksum, template, raw, wire),
+    match &checksum.algorithm {
+        Algorithm::Special(special) => sums::special(checksum, special, template, (raw, wire)),
+        _ => simple(checksum, template, raw, wire).unwrap_or(0),
     }
 }
 
@@ -157,6 +165,9 @@ pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
 pub fn simple(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]) -> Option<u64> {
+    if let Algorithm::Special(_) = checksum.algorithm {
+        return None;
+    }
     let bytes = spanned(checksum, template, raw, wire);
     let value = match &checksum.algorithm {
         Algorithm::Sum => sum(bytes),

@@ -8,12 +8,13 @@ mod reading;
 mod tests;
 
 use super::checksum::read_number;
+use super::find;
 use super::inner::{carries, decode_hex, key, lchksum, length_means, same};
+use super::quick;
 use super::stuffing;
 use super::walk::{self, Wrong};
 use crate::model::field::LengthField;
 use crate::model::template::{Command, Framing, Template};
-use memchr::memmem;
 
 /// What begins at a place of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +190,7 @@ impl Search {
         let (end, _) = template.delimiter();
         let (step, parity) = if template.is_hex() { (2, body % 2) } else { (1, 0) };
         let mut from = self.no_end_before[parity].max(earliest);
-        while let Some(found) = bytes.get(from..).and_then(|rest| memmem::find(rest, end)).map(|found| from + found) {
+        while let Some(found) = bytes.get(from..).and_then(|rest| find::bytes(rest, end)).map(|found| from + found) {
             self.scanned += found - from;
             if (found - body).is_multiple_of(step) {
                 self.no_end_before[parity] = found;
@@ -344,7 +345,7 @@ fn by_key(template: &Template, buf: &[u8]) -> Cut {
 fn by_head(template: &Template, buf: &[u8]) -> Cut {
     let most = longest(template);
     let there = buf.get(..most).unwrap_or(buf);
-    match template.head().map(|head| walk::size(head, there)) {
+    match template.head().map(|head| quick::size(head, there)) {
         Some(Ok(size)) if size <= most => sized(template, buf, size),
         Some(Err(Wrong::Short)) if buf.len() < most => Cut::More,
         _ => Cut::No,
@@ -362,7 +363,7 @@ fn by_walks(template: &Template, numbers: &[u32], buf: &[u8]) -> Cut {
         if walks.constants.iter().any(|constant| walk::differs(walk, there, constant)) {
             continue;
         }
-        match walk::size(walk, there) {
+        match quick::size(walk, there) {
             Ok(size) if size <= most => return sized(template, buf, size),
             // A later command has no say while an earlier one may be meant.
             Err(Wrong::Short) if buf.len() < most => return Cut::More,
@@ -373,11 +374,10 @@ fn by_walks(template: &Template, numbers: &[u32], buf: &[u8]) -> Cut {
 }
 
 /// A frame whose size its command's fields say.
-#[cold]
 fn by_walk(template: &Template, command: &Command, buf: &[u8]) -> Cut {
     let most = longest(template);
     let there = buf.get(..most).unwrap_or(buf);
-    match command.request_walk().map(|walk| walk::size(walk, there)) {
+    match command.request_walk().map(|walk| quick::size(walk, there)) {
         Some(Ok(size)) if size <= most => sized(template, buf, size),
         Some(Err(Wrong::Short)) if buf.len() < most => Cut::More,
         _ => Cut::No,

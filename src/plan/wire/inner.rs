@@ -7,6 +7,7 @@
 
 use super::checksum::{read_number, simple, stored, write_number};
 use super::coding;
+use super::quick::{self, Trace};
 use super::reason::Reason;
 use super::sums;
 use super::walk;
@@ -239,27 +240,35 @@ pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
     })
 }
 
-/// Checks the lengths that depend on the command of a request, and finds that.
-#[cold]
-pub fn command_lengths(template: &Template, frame: &Frame<'_>) -> Result<Option<usize>, Reason> {
+/// Checks the lengths that depend on the command of a request, and finds that. `trace` has the places of its elements then,
+/// if it has a program.
+pub fn command_lengths(template: &Template, frame: &Frame<'_>, trace: &mut Trace) -> Result<Option<usize>, Reason> {
+    trace.clear();
     if let Some(head) = template.head()
-        && walk::check(head, frame.raw) != Ok(frame.raw.len() - template.tail_len)
+        && quick::check(head, frame.raw) != Ok(frame.raw.len() - template.tail_len)
     {
         return Err(Reason::BadLength);
     }
-    let Some(number) = command(template, frame) else {
+    let found = match &*template.keys {
+        [shape] => command_of(template, shape, frame, |command| fits_traced(template, command, frame, trace)),
+        _ => command(template, frame),
+    };
+    let Some(number) = found else {
         return if is_misshapen(template, frame) { Err(Reason::BadLength) } else { Ok(None) };
     };
     let command = &template.commands[number];
-    // An entry of several was found by its walk.
-    let is_checked = command.exact && template.data_len_fixed.is_none();
-    if !is_checked && command.request_walk().is_some_and(|walk| walk::check(walk, frame.raw).is_err()) {
-        return Err(Reason::BadLength);
+    match command.request_walk() {
+        // An entry of several was found by its walk.
+        Some(walk) if trace.is_of(walk) => {}
+        Some(walk) => _ = trace.follow(walk, frame.raw).map_err(|_| Reason::BadLength)?,
+        None => trace.clear(),
     }
     let counted = |count: &Count| holds_length(&count.length, frame, command.less);
     let walked = command.request_walk().is_none_or(|walk| holds_lengths(&walk.lengths, frame, command.less));
+    // Where all commands have one reading, it was checked with that.
+    let is_read = matches!(*template.readings, [less] if less == command.less);
     let right = walked
-        && holds_lengths(&template.lengths, frame, command.less)
+        && (is_read || holds_lengths(&template.lengths, frame, command.less))
         && command.counts.iter().all(counted)
         && command.lengths.iter().all(|length| carries(length, frame.raw));
     if right { Ok(Some(number)) } else { Err(Reason::BadLength) }
@@ -277,7 +286,7 @@ pub fn less(template: &Template, frame: &Frame<'_>, command: Option<&Command>) -
 #[inline]
 pub fn lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
     reply_lengths_ok(template, frame)?;
-    if template.command_lengths { command_lengths(template, frame).map(drop) } else { Ok(()) }
+    if template.command_lengths { command_lengths(template, frame, &mut Trace::default()).map(drop) } else { Ok(()) }
 }
 
 /// The same for a frame in the other direction, which may not show its command: any command's reading is right.
@@ -344,11 +353,10 @@ pub fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
 }
 
 /// Whether a request of varying size fits an entry of several: it ends where the data frame does, and has the entry's constants.
-#[cold]
-fn walk_fits(walks: &Walks, raw: &[u8]) -> bool {
+fn walk_fits(walks: &Walks, raw: &[u8], trace: &mut Trace) -> bool {
     let Some(walk) = &walks.request else { return false };
-    walk::check(walk, raw).is_ok_and(|end| end + walk.tail_len == raw.len())
-        && walks.constants.iter().all(|constant| walk::carries(walk, raw, constant))
+    trace.follow(walk, raw).is_ok_and(|end| end + walk.tail_len == raw.len())
+        && walks.constants.iter().all(|constant| trace.carries(walk, raw, constant))
 }
 
 /// Whether a request has the key of some command whose size varies, none of which fits it. One that the request's values rule out,
@@ -358,7 +366,7 @@ fn is_misshapen(template: &Template, frame: &Frame<'_>) -> bool {
     let numbers = shapes.filter_map(|shape| shape.table.find(key(shape, frame.raw))).flatten();
     let mut commands = numbers.filter_map(|&number| template.commands.get(number as usize));
     commands.any(|command| {
-        command.request_walk().is_some_and(|walk| walk::check(walk, frame.raw).is_err())
+        command.request_walk().is_some_and(|walk| quick::check(walk, frame.raw).is_err())
             && command.constants.iter().all(|constant| carries(constant, frame.raw))
             && !command.walk.as_deref().is_some_and(|walks| is_other(walks, frame.raw))
     })
@@ -377,7 +385,7 @@ pub fn fits(command: &Command, frame: &Frame<'_>, fixed: bool) -> bool {
     let size = fixed
         || if command.exact {
             match &command.walk {
-                Some(walk) if walk.request.is_some() => walk_fits(walk, frame.raw),
+                Some(walk) if walk.request.is_some() => walk_fits(walk, frame.raw, &mut Trace::default()),
                 _ => frame.data_len == command.request_len || frame.data_len == command.request_len_padded,
             }
         } else {
@@ -386,26 +394,50 @@ pub fn fits(command: &Command, frame: &Frame<'_>, fixed: bool) -> bool {
     size && command.constants.iter().all(|constant| carries(constant, frame.raw))
 }
 
+/// The same. Leaves the places of the frame's elements, if the command was found by them.
+#[inline]
+fn fits_traced(template: &Template, command: &Command, frame: &Frame<'_>, trace: &mut Trace) -> bool {
+    let fixed = template.data_len_fixed.is_some();
+    match command.walk.as_deref().filter(|walks| !fixed && command.exact && walks.request.is_some()) {
+        // First what is quickly seen.
+        Some(walks) => {
+            command.constants.iter().all(|constant| carries(constant, frame.raw)) && walk_fits(walks, frame.raw, trace)
+        }
+        None => fits(command, frame, fixed),
+    }
+}
+
 /// The command: the first in file order whose key, size and constants fit.
 #[inline]
 pub fn command(template: &Template, frame: &Frame<'_>) -> Option<usize> {
     match &*template.keys {
-        [shape] => command_of(template, shape, frame),
-        shapes => shapes.iter().filter_map(|shape| command_of(template, shape, frame)).min(),
+        [shape] => command_fixed(template, shape, frame),
+        shapes => shapes.iter().filter_map(|shape| command_fixed(template, shape, frame)).min(),
     }
 }
 
-/// The command, among those whose key is at these places.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-fn command_of(template: &Template, shape: &KeyShape, frame: &Frame<'_>) -> Option<usize> {
+fn command_fixed(template: &Template, shape: &KeyShape, frame: &Frame<'_>) -> Option<usize> {
+    let fixed = template.data_len_fixed.is_some();
+    command_of(template, shape, frame, |command| fits(command, frame, fixed))
+}
+
+/// The command that fits, among those whose key is at these places.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+fn command_of(
+    template: &Template,
+    shape: &KeyShape,
+    frame: &Frame<'_>,
+    mut fits: impl FnMut(&Command) -> bool,
+) -> Option<usize> {
     if frame.data_len < shape.data_len_min {
         return None;
     }
-    let fixed = template.data_len_fixed.is_some();
     // A loop: as an iterator's `find` it becomes a call of its own.
     for &number in shape.table.find(key(shape, frame.raw))? {
-        if fits(&template.commands[number as usize], frame, fixed) {
+        if fits(&template.commands[number as usize]) {
             return Some(number as usize);
         }
     }

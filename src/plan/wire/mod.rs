@@ -7,7 +7,8 @@
 //! - [`checksum`]: the inner checksums. [`crc16`]: CRCs of 16 bits, from any register on.
 //! - [`civil`]: the calendar that functions read.
 //! - [`clock`]: a second's bytes in every form.
-//! - [`walk`]: the cursor over data frames whose fields vary in size. [`varied`]: values of such fields.
+//! - [`walk`]: the cursor over data frames whose fields vary in size. [`quick`]: the same in fewer
+//!   steps. [`varied`]: values of such fields.
 //! - [`numerals`]: numbers in characters.
 //! - [`shown`]: values with a scale, a unit or names.
 //! - [`time`]: moments. [`charset`]: text in other character sets.
@@ -23,11 +24,13 @@ pub mod coding;
 pub mod crc16;
 pub mod cron;
 pub mod envelope;
+mod find;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod framer;
 pub mod inner;
 pub mod numerals;
+pub mod quick;
 pub mod reason;
 pub mod shown;
 pub mod stuffing;

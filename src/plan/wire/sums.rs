@@ -7,9 +7,7 @@ use crate::model::coding::Change;
 use crate::model::template::{Algorithm, Blocks, Checksum, Special, Template};
 
 /// A checksum with something special about it.
-#[cold]
-pub(super) fn special(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]) -> u64 {
-    let Algorithm::Special(special) = &checksum.algorithm else { return 0 };
+pub(super) fn special(checksum: &Checksum, special: &Special, template: &Template, (raw, wire): (&[u8], &[u8])) -> u64 {
     // Blocks are counted in the raw frame; over what travels they are read by `blocks_right`.
     let bytes = if special.blocks.is_some() && !checksum.over_wire {
         let (from, to) = checksum::span(checksum, raw.len());
@@ -105,24 +103,45 @@ pub fn is_right(checksum: &Checksum, template: &Template, frame: &Frame<'_>) -> 
     ) && wrong_block(checksum, template, frame.raw, frame.wire).is_none()
 }
 
+/// A template's only checksum, if it has no blocks and does not see how the frame travels.
+#[inline]
+fn alone(template: &Template) -> Option<(&Checksum, &Special)> {
+    let checksum = template.checksum.as_ref()?;
+    let Algorithm::Special(special) = &checksum.algorithm else { return None };
+    let is_alone = special.before.is_empty() && special.blocks.is_none() && !checksum.over_wire;
+    is_alone.then_some((checksum, &**special))
+}
+
 /// Whether all are right.
-#[cold]
 pub(super) fn all_right(template: &Template, frame: &Frame<'_>) -> bool {
+    if let Some((checksum, special)) = alone(template) {
+        let right = self::special(checksum, special, template, (frame.raw, frame.wire));
+        return checksum::is_right(checksum, right, stored(checksum, frame.raw));
+    }
     template.checksums().all(|checksum| is_right(checksum, template, frame))
 }
 
 /// Writes all checksums of a raw frame, in their order. `wire` is a scratch buffer.
-#[cold]
 pub fn write(template: &Template, raw: &mut [u8], wire: &mut Vec<u8>) {
+    if let Some((checksum, special)) = alone(template) {
+        let value = self::special(checksum, special, template, (raw, &[]));
+        return put(checksum, value, raw);
+    }
     for checksum in template.checksums() {
         if checksum.over_wire {
             wire.clear();
             encode_spanned(template, raw, wire);
         }
         let value = checksum::compute(checksum, template, raw, wire);
-        let at = checksum.at.in_frame(raw.len());
-        if let Some(place) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
-            write_number(value, checksum.little, place);
-        }
+        put(checksum, value, raw);
+    }
+}
+
+/// Writes a checksum.
+#[inline]
+fn put(checksum: &Checksum, value: u64, raw: &mut [u8]) {
+    let at = checksum.at.in_frame(raw.len());
+    if let Some(place) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
+        write_number(value, checksum.little, place);
     }
 }

@@ -4,6 +4,8 @@
 //! Nothing is allocated.
 
 use super::checksum::{self, read_number};
+use super::find;
+use super::inner::same;
 use super::reason::Reason;
 use super::value::{get_bits, set_bits};
 use crate::model::digits::Digits;
@@ -169,45 +171,6 @@ pub fn locate(walk: &Walk, raw: &[u8], path: &Path) -> Option<Found> {
     found.filter(|_| matches!(stop, Err(Stop::Done)))
 }
 
-/// Nodes whose places [`Places`] keeps.
-const NOTED: usize = 16;
-
-/// Where the first elements of a frame are that are in no list and no choice. Made by one walk, for several look-ups.
-#[derive(Clone, Copy, Debug)]
-pub struct Places {
-    /// By node: first byte, behind the last byte.
-    at: [(u32, u32); NOTED],
-}
-
-impl Places {
-    /// Of a whole raw frame that fits its program.
-    pub fn new(walk: &Walk, raw: &[u8]) -> Self {
-        let mut at = [(u32::MAX, 0); NOTED];
-        let watch = |event: Event, items: &Items| {
-            let (Event::Field { node, from, to } | Event::End { node, from, to, .. }) = event else {
-                return ControlFlow::Continue(());
-            };
-            let _ = items;
-            match at.get_mut(node as usize) {
-                Some(place) => *place = (from as u32, to as u32),
-                None => return ControlFlow::Break(()),
-            }
-            ControlFlow::Continue(())
-        };
-        // What does not fit has no further places.
-        let _ = run(walk, raw, raw.len().saturating_sub(walk.tail_len), watch);
-        Self { at }
-    }
-
-    /// The bytes of an element; `None`: it has no place here, [`bytes`] looks for it.
-    #[inline]
-    pub fn bytes<'f>(&self, walk: &Walk, raw: &'f [u8], path: &Path) -> Option<&'f [u8]> {
-        let (from, to) = *self.at.get(path.node as usize)?;
-        walk.nodes.get(path.node as usize).filter(|node| node.parent.is_none())?;
-        raw.get(from as usize..to as usize)
-    }
-}
-
 /// The bytes of an element, and how many items it has.
 pub fn bytes<'f>(walk: &Walk, raw: &'f [u8], path: &Path) -> Option<(&'f [u8], usize)> {
     let found = locate(walk, raw, path)?;
@@ -285,10 +248,11 @@ pub fn carries(walk: &Walk, raw: &[u8], constant: &WalkedConstant) -> bool {
     bytes(walk, raw, &constant.path).is_some_and(|(there, _)| is_constant(there, constant))
 }
 
-/// Whether a field has the constant's bytes.
-fn is_constant(there: &[u8], constant: &WalkedConstant) -> bool {
+/// Whether an element's bytes are those of a constant.
+#[inline]
+pub(super) fn is_constant(there: &[u8], constant: &WalkedConstant) -> bool {
     if constant.mask.is_empty() {
-        return *there == *constant.bytes;
+        return same(there, &constant.bytes);
     }
     let all = there.iter().zip(&constant.bytes).zip(&constant.mask);
     there.len() == constant.bytes.len() && all.into_iter().all(|((is, should), mask)| (is ^ should) & mask == 0)
@@ -532,11 +496,7 @@ impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
             Size::Until { end, max } => {
                 let most = max.saturating_add(end.len());
                 let there = self.raw.get(self.at..self.at + room.min(most)).unwrap_or_default();
-                let found = match **end {
-                    [byte] => memchr::memchr(byte, there),
-                    _ => memchr::memmem::find(there, end),
-                };
-                match found {
+                match find::bytes(there, end) {
                     Some(len) => (len, end.len()),
                     None if room >= most => return Err(Wrong::Bad),
                     None => return Err(Wrong::Short),

@@ -22,6 +22,7 @@ fn with_inputs<T>(request: &[u8], due: Now, ask: impl FnOnce(&mut Inputs<'_>) ->
     let (mut calendar, mut dice) = (Calendar::default(), Dice::new(1, 2, 3));
     ask(&mut Inputs {
         request,
+        trace: None,
         state: Some(&mut state),
         device: 0,
         id_hex: &id,

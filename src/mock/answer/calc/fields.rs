@@ -45,9 +45,10 @@ impl<'m> Machine<'m, '_> {
                 Ok((slot, bytes, false, 0))
             }
             Asked::Walked(walked) => {
-                let of_item = self.inputs.as_ref().and_then(|inputs| inputs.item.as_ref()?.find(walked));
-                let of_item = of_item.filter(|_| is_current(walked)).map(|(walked, bytes)| (walked, bytes, 0));
-                let found = if is_current(walked) { of_item } else { walk::find(walked, request) };
+                let found = match &self.inputs {
+                    Some(inputs) => inputs.find(walked),
+                    None => walk::find(walked, request).filter(|_| !is_current(walked)),
+                };
                 let (walked, bytes, items) = found.ok_or(Failed::Absent)?;
                 Ok((&walked.slot, bytes, walked.varies, items))
             }

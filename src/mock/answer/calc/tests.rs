@@ -111,6 +111,7 @@ fn value(written: &str, request: &[u8]) -> (String, u64) {
     id.bytes[..2].copy_from_slice(b"01");
     let mut inputs = Inputs {
         request,
+        trace: None,
         state: Some(&mut state),
         device: 0,
         id_hex: &id,
@@ -331,6 +332,7 @@ fn the_memory_of_a_device_begins_with_what_init_says() {
     let (mut calendar, mut dice, mut out) = (Calendar::default(), Dice::new(1, 2, 3), Vec::new());
     let mut inputs = Inputs {
         request: &[],
+        trace: None,
         state: Some(&mut state),
         device: 0,
         id_hex: &FsuId::default(),

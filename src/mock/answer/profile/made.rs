@@ -97,6 +97,7 @@ fn values(turn: &mut Turn<'_>, (reply, answer): (&Reply, &Answer), asked: Asked<
     let mut misfits = 0;
     let mut inputs = Inputs {
         request: asked.request,
+        trace: None,
         state: Some(turn.state),
         device: asked.device,
         id_hex: &turn.fsu.id,

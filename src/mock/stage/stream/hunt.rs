@@ -15,11 +15,12 @@
 //! for a bounded number of bytes checked inside other frames ([`Progress`]). Beyond that, doubtful frames are taken whole.
 
 use super::{Fit, LOOK_EFFORT, fit};
-use crate::answer::examine::{Finding, examine};
+use crate::answer::examine::{Finding, examine_traced};
 use crate::state::progress::{Patience, Progress};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::wire::framer::{self, Cut, Search};
 use fsu_plan::wire::inner;
+use fsu_plan::wire::quick::Trace;
 use fsu_plan::wire::stuffing;
 use memchr::memchr;
 use std::sync::Arc;
@@ -59,6 +60,8 @@ pub(super) struct Hunt<'a> {
     pub(super) bytes: &'a [u8],
     /// For encoded frames: holds the raw frame after a [`Next::Frame`] with a command.
     pub(super) raw: &'a mut Vec<u8>,
+    /// The places of its elements, in the same case.
+    pub(super) trace: &'a mut Trace,
     pub(super) progress: &'a mut Progress,
     /// No good frame begins inside the current one before this place.
     pub(super) searched: usize,
@@ -190,7 +193,7 @@ impl Hunt<'_> {
     #[inline]
     fn look_for(&mut self, number: usize, device: &Device, at: usize) -> Found {
         match self.searches[number].cut(&device.template, self.bytes, at) {
-            Cut::Frame(len) if len > 0 => match good(device, &self.bytes[at..at + len], self.raw) {
+            Cut::Frame(len) if len > 0 => match good(device, &self.bytes[at..at + len], self.raw, self.trace) {
                 Some(command) => Found::Good { device: number, len, command },
                 // What is wrong is told by the template's own layout; another one takes only what fits it whole.
                 None if !device.is_own() => Found::No,
@@ -246,10 +249,10 @@ enum Inside {
 
 /// The command of a good frame; `raw` then holds the raw frame if it travels encoded.
 #[inline]
-fn good(device: &Device, wire: &[u8], raw: &mut Vec<u8>) -> Option<usize> {
+pub(super) fn good(device: &Device, wire: &[u8], raw: &mut Vec<u8>, trace: &mut Trace) -> Option<usize> {
     let frame = inner::parse(&device.template, wire, raw).ok()?;
     let mut checksum_wrong = false;
-    match examine(device, frame, &mut checksum_wrong) {
+    match examine_traced(device, frame, &mut checksum_wrong, trace) {
         Finding::Command(_, command) if !checksum_wrong => Some(command),
         _ => None,
     }
@@ -282,7 +285,8 @@ mod tests {
         let (mut progress, mut raw) = (Progress::default(), Vec::new());
         let (devices, searches, inner, bytes) = (&[][..], &mut [][..], &mut [][..], &[][..]);
         let progress = &mut progress;
-        let mut hunt = Hunt { devices, searches, inner, bytes, raw: &mut raw, progress, searched: 0, effort: 0 };
+        let trace = &mut Trace::default();
+        let mut hunt = Hunt { devices, searches, inner, bytes, raw: &mut raw, trace, progress, searched: 0, effort: 0 };
         let paid = [65_530, 6, 1].map(|bytes| (hunt.pay(bytes), hunt.effort));
         assert_eq!(paid, [(true, 65_530), (true, 65_536), (false, 65_536)]);
     }

@@ -74,7 +74,8 @@ pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
         let what = "bytes in the part of the reply from the first field of variable size on, and the frame and its lengths have room for";
         diags.error(sources.pos, format!("{} {what} {}", draft.least, sources.room));
     }
-    let steps = Encode { lengths: walk.lengths.clone(), ..draft.finish(walk.at, sources.room) };
+    let mut steps = Encode { lengths: walk.lengths.clone(), ..draft.finish(walk.at, sources.room) };
+    steps.runs = super::runs::runs(&steps);
     diags.charge(sources.pos, steps.ops.len() * STEP_BYTES + steps.pool.len(), "a reply that is made beforehand");
     steps
 }

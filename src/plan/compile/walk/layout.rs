@@ -5,6 +5,7 @@ use super::super::fields::FieldList;
 use super::super::moved;
 use super::extent::{self, Room};
 use super::lengths;
+use super::quick;
 use super::{in_header, varies};
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
@@ -91,6 +92,7 @@ pub fn layout(
     let walk = Walk {
         at,
         tail_len,
+        quick: quick::quick(&ops, &nodes),
         ops: ops.into(),
         nodes: nodes.into(),
         marks: marks.into(),

@@ -14,6 +14,7 @@
 
 mod choose;
 mod copy;
+pub mod counts;
 mod each;
 pub mod encode;
 mod extent;
@@ -21,7 +22,9 @@ mod group;
 pub mod layout;
 pub(super) mod lengths;
 mod put;
+mod quick;
 mod repeat;
+mod runs;
 pub mod sample;
 pub(super) mod value;
 

@@ -181,6 +181,7 @@ impl Draft {
         joined.extend_from_slice(&defaults);
         shift(&mut out, base);
         Encode {
+            runs: Box::default(),
             at,
             ops: out.into(),
             pool: joined.into(),
