@@ -1,6 +1,6 @@
 //! What can be typed in.
 
-pub use super::centre_args::CentreArgs;
+pub use super::centre_args::{CentreArgs, ListenAt};
 use super::language::Lang;
 pub use super::which::Which;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};

@@ -6,6 +6,23 @@ use fsu_flood::listen::acks::AckPolicy;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// Where a centre listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenAt {
+    /// Where FSUs of the configuration connect to.
+    Connect,
+    /// There.
+    Address(SocketAddr),
+}
+
+fn listen_at(text: &str) -> Result<ListenAt, String> {
+    let address = || text.parse().map(ListenAt::Address).map_err(|_| format!("{text}: ADDRESS:PORT"));
+    if text == CONNECT { Ok(ListenAt::Connect) } else { address() }
+}
+
+/// `--listen` without an address.
+const CONNECT: &str = "connect";
+
 /// Options of a centre.
 #[derive(Debug, Args)]
 pub struct CentreArgs {
@@ -21,14 +38,15 @@ pub struct CentreArgs {
     pub centre: Option<SocketAddr>,
     /// Play the centre on this address, for devices that speak first: accept connections and datagrams, verify and acknowledge messages
     ///
-    /// May be given several times. The messages and their acknowledgements are those of the configuration. It goes on until it is
-    /// stopped, or for --seconds.
-    #[arg(long, value_name = "ADDR", conflicts_with_all = [
+    /// May be given several times; without an address where the configuration's FSUs connect to. The messages and their
+    /// acknowledgements are those of the configuration. It goes on until it is stopped, or for --seconds.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "connect", value_parser = listen_at,
+        conflicts_with_all = [
         "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "datagram", "retries", "drop",
         "connections", "pipelining", "sockets", "echo", "equal", "no_gso", "requests", "warmup", "timeout_ms",
         "max_loss", "screen", "from", "mock_stats", "judged",
     ])]
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenAt>,
     /// Centre: milliseconds from a message to its acknowledgement; a range draws one for each
     #[arg(long, value_name = "MS|FROM-TO", value_parser = AckPolicy::delay, default_value = "0")]
     pub ack_delay: (u64, u64),

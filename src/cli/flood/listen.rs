@@ -1,7 +1,7 @@
 //! `flood --centre`, `flood --listen`, `flood --reconcile`: the centre's end of what devices say.
 
 use super::{PORTS_BYTES_MAX, Reports, SECONDS, json, read, seconds, threads, told, usage, written};
-use crate::args::FloodArgs;
+use crate::args::{FloodArgs, ListenAt};
 use crate::exit::{CliError, Exit};
 use crate::fleet;
 use fsu_flood::centre::{self, Called, CentreReport};
@@ -11,10 +11,13 @@ use fsu_flood::listen::{Options, html, run};
 use fsu_flood::talk::cast::Cast;
 use fsu_flood::talk::ledger::{self, LedgerError};
 use fsu_flood::targets::{Choice, fits, ports};
+use fsu_net::bind::try_source;
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_serve::fleet::machine;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -46,9 +49,10 @@ pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut()
     if fleet.is_none() && !args.fsu.is_empty() {
         return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));
     }
-    let at = args.at.centre.is_none().then_some(&*args.at.listen);
+    let addresses = addresses(args, fleet.as_ref())?;
+    let at = args.at.centre.is_none().then_some(&*addresses);
     let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu, at)).unwrap_or_default();
-    let options = Arc::new(options(args, fleet.as_ref())?);
+    let options = Arc::new(options(args, fleet.as_ref(), &addresses)?);
     let named = if args.at.listen.is_empty() { "--centre" } else { "--listen" };
     let speaks = !options.cast.talks.is_empty();
     if fleet.is_some() && expected.is_empty() && !speaks {
@@ -59,7 +63,8 @@ pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut()
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let listened =
         run::run(&options, reports.say, stop).map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
-    let messages = speaks.then(|| MessagesReport::new(&options, &listened.count));
+    let messages =
+        speaks.then(|| MessagesReport::new(&options, (&listened.count, &listened.addresses), listened.seconds));
     let config = fleet.is_some().then(|| args.which.to_string());
     let called = Called { command_line: std::env::args().collect(), config };
     let report = CentreReport::new((&listened.count.heard, messages), listened.seconds, &expected, called);
@@ -71,11 +76,43 @@ pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut()
     Ok(if report.passed { Exit::Ok } else { Exit::Configuration })
 }
 
-fn options(args: &FloodArgs, fleet: Option<&Fleet>) -> Result<Options, CliError> {
+/// Where it listens.
+fn addresses(args: &FloodArgs, fleet: Option<&Fleet>) -> Result<Vec<SocketAddr>, CliError> {
+    let mut all: Vec<SocketAddr> = args.at.centre.into_iter().collect();
+    for at in &args.at.listen {
+        match at {
+            ListenAt::Address(address) => all.push(*address),
+            ListenAt::Connect => {
+                let named = chosen(args, fleet).filter_map(|fsu| fsu.connect.as_ref());
+                let here: BTreeSet<SocketAddr> =
+                    named.map(|connect| connect.to).filter(|to| is_of_this_machine(to.ip())).collect();
+                if here.is_empty() {
+                    return Err(usage(
+                        "--listen: no FSU of the configuration connects to this machine; give --listen ADDR",
+                    ));
+                }
+                all.extend(here);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Is it an address of this machine? One that a socket can be bound to.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    try_source(ip).is_ok()
+}
+
+/// The FSUs with names that fit.
+fn chosen<'f>(args: &'f FloodArgs, fleet: Option<&'f Fleet>) -> impl Iterator<Item = &'f Fsu> {
+    let named = |fsu: &&Fsu| args.fsu.is_empty() || args.fsu.iter().any(|glob| fits(glob, &fsu.name));
+    fleet.into_iter().flat_map(|fleet| fleet.fsus.iter()).filter(named)
+}
+
+fn options(args: &FloodArgs, fleet: Option<&Fleet>, addresses: &[SocketAddr]) -> Result<Options, CliError> {
     let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
     let choice = Choice { ports: printed.map(|text| ports(&text)).unwrap_or_default(), ..Choice::default() };
-    let named = |fsu: &&Fsu| args.fsu.is_empty() || args.fsu.iter().any(|glob| fits(glob, &fsu.name));
-    let fsus: Vec<&Fsu> = fleet.iter().flat_map(|fleet| fleet.fsus.iter()).filter(named).collect();
+    let fsus: Vec<&Fsu> = chosen(args, fleet).collect();
     let cast = Cast::new(&fsus, |fsu| choice.address(fsu)).map_err(|error| told(&error))?;
     let acks = AckPolicy { delay_ms: args.at.ack_delay, drop: args.at.ack_drop, wrong: args.at.ack_wrong };
     if acks.wrong > 0.0 {
@@ -92,7 +129,7 @@ fn options(args: &FloodArgs, fleet: Option<&Fleet>) -> Result<Options, CliError>
         (None, None) => None,
     };
     Ok(Options {
-        addresses: args.at.centre.map_or_else(|| args.at.listen.clone(), |address| vec![address]),
+        addresses: addresses.to_vec(),
         accepts: fsus.iter().any(|fsu| !fsu.transport.is_datagrams()),
         cast: Arc::new(cast),
         accounts: fleet.map(|fleet| fleet.accounts.clone()).unwrap_or_default(),

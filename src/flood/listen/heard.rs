@@ -90,8 +90,9 @@ pub struct ExpectedFsu {
 /// Those of a fleet, with names that fit. `at`: only those that send to one of these addresses by themselves; `None`: all.
 pub fn expected(fleet: &Fleet, globs: &[String], at: Option<&[SocketAddr]>) -> Vec<ExpectedFsu> {
     let named = |fsu: &&Fsu| globs.is_empty() || globs.iter().any(|glob| fits(glob, &fsu.name));
-    let is_center = at.is_none_or(|at| fleet.center.is_some_and(|center| at.iter().any(|here| hears(*here, center))));
-    let sends = |_: &&Fsu| is_center;
+    let is_heard = |to: SocketAddr| at.is_none_or(|at| at.iter().any(|here| hears(*here, to)));
+    let is_center = at.is_none() || fleet.center.is_some_and(is_heard);
+    let sends = |fsu: &&Fsu| is_center || fsu.connect.as_ref().is_some_and(|connect| is_heard(connect.to));
     let all = fleet.fsus.iter().filter(named).filter(sends);
     let beats = all.filter_map(|fsu| Some((fsu, fsu.heartbeat()?.interval_ms)));
     beats.map(|(fsu, interval_ms)| ExpectedFsu { name: (&*fsu.name).into(), id: fsu.id, interval_ms }).collect()

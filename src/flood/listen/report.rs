@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::count::{Closed, Count, MessageCounts};
+use super::heard::hears;
 use crate::numbers::{counted, thousands, time_of};
 use crate::report::LatencyReport;
 use crate::report::text::{self, table};
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 /// What devices said, and what was done with it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +22,10 @@ pub struct MessagesReport {
     pub acks: AcksReport,
     /// FSUs that said something.
     pub fsus: u64,
+    /// FSUs that connect to this centre, would have said who they are, and said nothing; at most 100 are named.
+    pub silent: Vec<String>,
+    /// How many there are.
+    pub silent_fsus: u64,
     /// Messages of connections of which is not known which FSU they are.
     pub unidentified: u64,
     /// Connections that devices opened.
@@ -116,9 +122,25 @@ pub struct WrongMessage {
     pub frame: String,
 }
 
+/// FSUs that said nothing which a report names.
+pub(super) const SILENT_MAX: usize = 100;
+/// Of these, those in the printed report.
+const SILENT_PRINTED_MAX: usize = 20;
+
+/// The FSUs that connect to one of these addresses and should have been heard.
+fn silent<'o>(options: &'o Options, count: &Count, addresses: &[SocketAddr], within_ms: u64) -> Vec<&'o str> {
+    let all = options.cast.speakers.iter().zip(0..).zip(&count.by_fsu);
+    let is_here = |to: SocketAddr| addresses.iter().any(|here| hears(*here, to));
+    let silent = all.filter(|((speaker, number), times)| {
+        **times == 0 && speaker.connects_to.is_some_and(is_here) && options.cast.says_itself(*number, within_ms)
+    });
+    silent.map(|((speaker, _), _)| &*speaker.name).collect()
+}
+
 impl MessagesReport {
     /// Of what was counted.
-    pub fn new(options: &Options, count: &Count) -> Self {
+    pub fn new(options: &Options, (count, addresses): (&Count, &[SocketAddr]), seconds: f64) -> Self {
+        let silent = silent(options, count, addresses, (seconds * 1_000.0) as u64);
         let rows = options.accounts.iter().zip(&count.messages).zip(&count.ack_time);
         let heard: u64 = count.by_fsu.iter().map(|times| u64::from(*times)).sum();
         let total = count.total();
@@ -157,6 +179,8 @@ impl MessagesReport {
                 seed: options.seed,
             },
             fsus: count.by_fsu.iter().filter(|times| **times > 0).count() as u64,
+            silent_fsus: silent.len() as u64,
+            silent: silent.into_iter().take(SILENT_MAX).map(str::to_owned).collect(),
             unidentified: (total.received + total.retried + total.duplicate).saturating_sub(heard),
             connections: ConnectionsReport {
                 accepted: count.accepted,
@@ -194,6 +218,7 @@ impl MessagesReport {
             (ended(Closed::Slow), "connection", "closed that did not take its acknowledgements"),
             (ended(Closed::TooMany), "connection", "refused: --connections-max"),
             (self.ledger_lost, "line", "of the ledger could not be written"),
+            (self.silent_fsus, "FSU", "that should have connected and spoken said nothing"),
         ];
         let some = all.into_iter().filter(|(count, ..)| *count > 0);
         let refused = Some(self.connections.accept_errors).filter(|count| *count > 0);
@@ -243,6 +268,14 @@ impl MessagesReport {
         let of = &self.connections;
         // Writing to a String cannot fail.
         let _ = writeln!(out, "  {} said something", counted(self.fsus, "FSU"));
+        if !self.silent.is_empty() {
+            let named: Vec<&str> = self.silent.iter().take(SILENT_PRINTED_MAX).map(String::as_str).collect();
+            let more = match self.silent_fsus.saturating_sub(named.len() as u64) {
+                0 => String::new(),
+                more => format!(" and {} more", thousands(more)),
+            };
+            let _ = writeln!(out, "  not heard: {}{more}", named.join(", "));
+        }
         if self.unidentified > 0 {
             let _ = writeln!(out, "  {} of connections whose FSU is not known", counted(self.unidentified, "message"));
         }

@@ -40,7 +40,7 @@ pub(crate) fn desk(options: &Options) -> Desk<'_> {
 fn a_report_tells_what_failed() {
     let options = options(AckPolicy { drop: 0.25, delay_ms: (1, 2), ..AckPolicy::default() });
     let mut desk = desk(&options);
-    let report = |desk: &Desk<'_>| MessagesReport::new(&options, &desk.count);
+    let report = |desk: &Desk<'_>| MessagesReport::new(&options, (&desk.count, &[([127, 0, 0, 1], 9).into()]), 1.0);
     assert!(report(&desk).failures().is_empty());
     desk.count.messages[0].received = 5;
     desk.count.by_fsu[1] = 4;
@@ -112,4 +112,24 @@ fn values_of_another_fsu_are_wrong() {
     assert_eq!(nobody.talks_over(fsu_plan::model::message::Transport::Broadcast), [0_u32; 0]);
     let accounts: Vec<&Account> = options.accounts.iter().collect();
     assert_eq!(accounts.iter().filter(|account| account.is_acknowledged).count(), 2);
+}
+
+#[test]
+fn limit_silent_max_and_silent_printed_max_of_a_report() {
+    let options = options(AckPolicy::default());
+    let report = |count: usize| {
+        let silent = (0..count.min(super::report::SILENT_MAX)).map(|number| format!("f{number}")).collect();
+        MessagesReport {
+            silent,
+            silent_fsus: count as u64,
+            ..MessagesReport::new(&options, (&desk(&options).count, &[]), 1.0)
+        }
+    };
+    let told = |count: usize| {
+        let text = report(count).text(Texts::ENGLISH);
+        let line = text.lines().find(|line| line.contains("not heard")).unwrap().to_owned();
+        (line.matches('f').count(), line.split_once(" and ").map(|(_, more)| more.to_owned()))
+    };
+    assert_eq!([told(20), told(21)], [(20, None), (20, Some("1 more".to_owned()))]);
+    assert_eq!(report(101).silent.len(), 100);
 }

@@ -6,7 +6,9 @@
 
 use crate::talk::Talk;
 use crate::talk::ack::AckError;
+use crate::talk::forms::Form;
 use fsu_core::state::FsuState;
+use fsu_plan::model::conversation::{DeviceMessage, On};
 use fsu_plan::model::fleet::{Fsu, FsuId};
 use fsu_plan::model::message::Transport;
 use std::collections::HashMap;
@@ -27,6 +29,8 @@ pub struct Speaker {
     pub transport: Transport,
     /// Its kind: number in [`Cast::kinds`].
     pub kind: u32,
+    /// Where it connects to.
+    pub connects_to: Option<SocketAddr>,
 }
 
 /// FSUs with the same devices and transport.
@@ -112,6 +116,7 @@ impl Cast {
                 rtn_flag: fsu.accept_rtn_flags.asked(),
                 transport: fsu.transport,
                 kind,
+                connects_to: fsu.connect.as_ref().map(|connect| connect.to),
             });
             if fsu.transport == Transport::Udp {
                 cast.by_id.entry(fsu.id.bytes).or_insert(number);
@@ -206,6 +211,16 @@ impl Cast {
         talks
     }
 
+    /// Does an FSU say something within that time by itself, once it is connected, that tells which FSU it is?
+    pub fn says_itself(&self, speaker: u32, within_ms: u64) -> bool {
+        let speaker = &self.speakers[speaker as usize];
+        let is_told = speaker.transport == Transport::Udp;
+        self.kinds[speaker.kind as usize].talks.iter().map(|voice| &self.talks[voice.talk as usize]).any(|talk| {
+            let told = |form: &Form| is_told || !form.own.is_empty();
+            talk.forms.iter().zip(0..).any(|(form, number)| told(form) && is_due(talk.message(number), within_ms))
+        })
+    }
+
     /// The name of the only FSU of a transport that has a talk; `None`: there are several.
     pub fn only(&self, talk: u32, transport: Transport) -> Option<u32> {
         let has = |kind: &Kind| kind.transport == transport && kind.talks.iter().any(|voice| voice.talk == talk);
@@ -213,4 +228,13 @@ impl Cast {
         let (_, first) = fitting.next()?;
         fitting.next().is_none().then_some(first)
     }
+}
+
+/// Does a message leave by itself in so many milliseconds after the device is connected?
+fn is_due(message: &DeviceMessage, within_ms: u64) -> bool {
+    let is_free = message.within.is_none() && message.rule.test.is_none();
+    let at_once = message.on.iter().any(|on| matches!(on, On::Start | On::Connect));
+    // The first one is spread over the interval.
+    let repeats = message.repeat.is_some_and(|repeat| repeat.every_ms.saturating_mul(2) <= within_ms);
+    is_free && (at_once || repeats)
 }

@@ -6,7 +6,7 @@ use crate::wire::{meter, reply, through};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::thread::{JoinHandle, spawn};
 
@@ -45,8 +45,12 @@ struct Centre {
 
 impl Centre {
     fn start(tree: &Tree, args: &[&str]) -> Self {
+        Self::listen(tree, &["127.0.0.1:0"], args)
+    }
+
+    fn listen(tree: &Tree, at: &[&str], args: &[&str]) -> Self {
         let mut command = Command::new(PROGRAM);
-        command.args(["flood", "--listen", "127.0.0.1:0", "--config"]).arg(tree.path("sys_config.json"));
+        command.args(["flood", "--listen"]).args(at).arg("--config").arg(tree.path("sys_config.json"));
         command.arg("--json").arg(tree.path("report.json")).args(args).current_dir(tree.path(""));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut errors = BufReader::new(child.stderr.take().expect("piped"));
@@ -187,6 +191,56 @@ fn what_a_centre_leaves_out_is_sent_again_and_both_ends_agree() {
     assert!(compared.stdout.join("\n").contains("unacked: "), "{compared:?}");
 }
 
+/// A port that is free for both kinds of sockets at the moment.
+fn free_port() -> u16 {
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let port = udp.local_addr().expect("bound").port();
+    let tcp = TcpListener::bind(("127.0.0.1", port));
+    tcp.map_or_else(|_| free_port(), |_| port)
+}
+
+/// Devices of every transport that connect by themselves; and those that should and do not.
+#[test]
+fn a_centre_listens_where_devices_connect_to_and_misses_those_that_do_not() {
+    let port = free_port();
+    let of = |at: &str, count: u64| json!({"params": {"at": at}, "connect": {"to": format!("127.0.0.1:{port}")}, "count": count});
+    let tree = Tree::new(
+        &[
+            fsu("stream", "20250100", "tcp", &of("10", 20)),
+            fsu("outer", "20250130", "udp", &of("40", 3)),
+            fsu("bare", "20250140", "datagram", &of("50", 3)),
+        ],
+        &json!({}),
+    );
+    tree.write("meter/rules/default.json", RULES);
+    let args = ["--quiet", "--message-ledger", "centre.jsonl"];
+    let centre = Centre::listen(&tree, &[], &args);
+    assert_eq!(centre.address.port(), port);
+    let run = Run::start(&tree, &["--message-ledger", "mock.jsonl"]);
+    let acked = || {
+        let ledger = std::fs::read_to_string(tree.path("centre.jsonl")).unwrap_or_default();
+        ledger.lines().filter(|line| line.contains("\"acked\"")).count()
+    };
+    until("all messages are acknowledged", || acked() >= 26 * 4);
+    run.stop();
+    let (code, said, report) = centre.stop(&tree);
+    assert_eq!(
+        (code, &report["messages"]["fsus"], &report["messages"]["silent_fsus"]),
+        (Some(0), &json!(26), &json!(0)),
+        "{said}"
+    );
+    let [hellos, alarms] = ["hello", "alarm"].map(|name| counts(&report, name)[0]);
+    assert!(hellos >= 26 && alarms == 78, "{said}");
+    let compared = run_to_end(
+        Command::new(PROGRAM).args(["flood", "--reconcile", "mock.jsonl", "centre.jsonl"]).current_dir(tree.path("")),
+    );
+    assert_eq!(compared.code, Some(0), "{compared:?}");
+    // Nobody connects now.
+    let (code, said, report) = Centre::listen(&tree, &[], &["--quiet", "--fsu", "stream*"]).stop(&tree);
+    assert_eq!((code, &report["messages"]["silent_fsus"]), (Some(1), &json!(20)), "{said}");
+    assert!(said.contains("20 FSUs that should have connected and spoken said nothing"), "{said}");
+}
+
 #[test]
 fn a_centre_says_what_it_cannot_do() {
     let tree = fleet();
@@ -201,6 +255,8 @@ fn a_centre_says_what_it_cannot_do() {
     check(&["--listen", "127.0.0.1:0", "--ack-delay", "9-1"], "9-1: the first is larger");
     check(&["--listen", "127.0.0.1:0", "--mix", "01"], "--mix");
     check(&["--listen", "127.0.0.1:0"], "no FSU of the configuration sends heartbeats or messages");
+    check(&[&["--listen"], &config[..]].concat(), "--listen: no FSU of the configuration connects to this machine");
+    check(&["--listen", "nowhere"], "nowhere: ADDRESS:PORT");
     check(&[&["--listen", "127.0.0.1:0", "--fsu", "nobody"], &config[..]].concat(), "or none has such a name");
     check(&["--reconcile", "none.jsonl", "none.jsonl"], "none.jsonl cannot be read");
     tree.write("bad.jsonl", "{}\n");
