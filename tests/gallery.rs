@@ -10,6 +10,7 @@ use fsu_mock::args::{Cli, Command};
 use fsu_mock::explain::explain;
 use fsu_plan::model::fleet::Language;
 use fsu_plan::texts::Texts;
+use gallery::says::{Cause, Speaker, says};
 use gallery::{Exchange, Frames, Talk, frames, hex, json, names, root};
 use serde_json::Value;
 use std::path::Path;
@@ -222,4 +223,20 @@ fn explain_knows_every_byte() {
             }
         }
     });
+}
+
+#[test]
+fn what_devices_say_is_in_the_file() {
+    let (fleet, _) = gallery::fleet();
+    for name in names() {
+        let mut speaker = Speaker::new(&fleet, &name, gallery::NOW_MS);
+        for one in says(&name) {
+            let (left, events) = speaker.step(&one);
+            let replies = if let Cause::Request(_, replies) = &one.cause { &replies[..] } else { &[] };
+            let expected = [replies, &one.sent].concat();
+            assert_eq!(hex(&left), hex(&expected), "{}: {events:?}", one.name);
+            assert!(events.contains(&format!("{} sent", one.message)), "{}: {events:?}", one.name);
+        }
+        assert_eq!(speaker.failures(), [0; 2], "{name}: values that do not fit, expressions without a value");
+    }
 }

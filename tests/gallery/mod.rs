@@ -1,6 +1,8 @@
 //! The gallery (`config/gallery/`) and its frames: `NAME/frames.json` is one conversation with the FSU of that name.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod says;
+
 use fsu_core::mock::{Connection, Mock};
 use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::Replies;

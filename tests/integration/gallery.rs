@@ -4,6 +4,7 @@
 mod files;
 
 use crate::harness::{PROGRAM, Run, run_to_end};
+use files::says::{Cause, Said, said_at, says};
 use files::{Exchange, frames, names, replies_at, root};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,18 @@ impl Copy {
         }
         std::fs::write(copy.path("sys_config.json"), main.to_string()).unwrap();
         copy
+    }
+
+    /// Changes the rules of every protocol.
+    fn with_rules(self, change: impl Fn(&str, &mut Value)) -> Self {
+        for name in names() {
+            let mut rules = files::rules(&name);
+            if rules["messages"].is_object() {
+                change(&name, &mut rules);
+                std::fs::write(self.path(&name).join("default.json"), rules.to_string()).unwrap();
+            }
+        }
+        self
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -77,7 +90,8 @@ fn compare(one: &Exchange, got: &[Vec<u8>], at_times: &[Vec<Vec<u8>>]) {
 
 #[test]
 fn every_frame_is_answered_over_its_transport() {
-    let copy = Copy::new();
+    // What devices say unasked is below.
+    let copy = Copy::new().with_rules(|_, rules| drop(rules.as_object_mut().unwrap().remove("messages")));
     let (fleet, _) = files::fleet();
     for driver in DRIVERS {
         let run = copy.run(driver);
@@ -108,6 +122,119 @@ fn every_frame_is_answered_over_its_transport() {
             }
         }
         run.stop();
+    }
+}
+
+/// A step of what a device says as an [`Exchange`], to compare what it sends.
+fn sent(one: &Said) -> Exchange {
+    let replies = if let Cause::Request(_, replies) = &one.cause { &replies[..] } else { &[] };
+    Exchange {
+        name: one.name.clone(),
+        request: Vec::new(),
+        replies: [replies, &one.sent].concat(),
+        has_clock: one.has_clock,
+    }
+}
+
+/// The steps that the program can take without triggers and without time: what is triggered follows what was said before it. They end
+/// at a trigger that has arguments or is not the only one of its message, or that nothing but a request goes before.
+fn steps(name: &str) -> Vec<Said> {
+    let all = says(name);
+    let times = |message: &str, before: usize| all[..before].iter().filter(|one| one.message == message).count();
+    let is_last = |number: usize| match &all[number].cause {
+        Cause::Trigger(args) => {
+            let before = number.checked_sub(1).map(|before| &all[before]);
+            let follows = before.is_none_or(|before| before.ack.is_some() || times(&before.message, all.len()) == 1);
+            !args.is_empty() || times(&all[number].message, number) > 0 || !follows
+        }
+        Cause::Connect => number > 0,
+        Cause::Request(..) | Cause::Follows => false,
+    };
+    let mut steps = Vec::new();
+    for (number, one) in all.iter().enumerate() {
+        if is_last(number) {
+            break;
+        }
+        let mut one = one.clone();
+        // A wrong acknowledgement would be a right one.
+        if CLOCK_IN_ACK.contains(&name) {
+            (one.ack, one.not_acks) = (None, Vec::new());
+        }
+        steps.push(one);
+        if CLOCK_IN_ACK.contains(&name) {
+            break;
+        }
+    }
+    steps
+}
+
+/// Their acknowledgements repeat a time of the message, so those of the file are right at one time only.
+const CLOCK_IN_ACK: [&str; 1] = ["hj212"];
+
+/// Rules with which the program takes those steps. No wait ends.
+fn follow(name: &str, rules: &mut Value) {
+    let messages = rules["messages"].as_object_mut().unwrap();
+    for rule in messages.values_mut().map(|rule| rule.as_object_mut().unwrap()) {
+        rule.remove("every_ms");
+        rule.entry("on").or_insert(json!("trigger"));
+        if let Some(ack) = rule.get_mut("ack") {
+            ack["within_ms"] = json!(3_600_000);
+        }
+    }
+    let mut before: Option<(String, Value, bool)> = None;
+    for one in steps(name) {
+        if let Cause::Trigger(_) = one.cause {
+            messages[&one.message]["on"] = match &before {
+                None => json!("connect"),
+                Some((before, _, true)) => json!(format!("ack:{before}")),
+                Some((_, on, false)) => on.clone(),
+            };
+        }
+        before = Some((one.message.clone(), messages[&one.message]["on"].clone(), one.ack.is_some()));
+    }
+}
+
+#[test]
+fn what_devices_say_leaves_over_its_transport() {
+    let copy = Copy::new().with_rules(follow);
+    let (fleet, _) = files::fleet();
+    for driver in DRIVERS {
+        let run = copy.run(driver);
+        let mut acknowledged = 0;
+        for name in names() {
+            let at_times: Vec<_> = other_times().map(|now| said_at(&fleet, &name, now)).collect();
+            let steps = steps(&name);
+            let is_stream = files::Talk::new(&fleet, &name, 0).is_stream();
+            let (mut stream, datagrams) = (is_stream.then(|| run.tcp(&name)), (!is_stream).then(|| run.udp(&name)));
+            let mut send = |bytes: &[u8], stream: &mut Option<crate::harness::Tcp>| match (stream, &datagrams) {
+                (Some(stream), _) => stream.send(bytes),
+                (None, Some(socket)) => socket.send(bytes),
+                (None, None) => {}
+            };
+            for (number, one) in steps.iter().enumerate() {
+                if let Cause::Request(request, _) = &one.cause {
+                    send(request, &mut stream);
+                }
+                let expected = sent(one);
+                let got: Vec<Vec<u8>> = match (&mut stream, &datagrams) {
+                    (Some(stream), _) => expected.replies.iter().map(|frame| stream.next(frame.len())).collect(),
+                    (None, Some(socket)) => expected.replies.iter().map(|_| socket.receive()).collect(),
+                    (None, None) => Vec::new(),
+                };
+                compare(&expected, &got, &at_times.iter().map(|all| all[number].clone()).collect::<Vec<_>>());
+                for frame in one.not_acks.iter().chain(&one.ack) {
+                    send(frame, &mut stream);
+                }
+                acknowledged += u64::from(one.ack.is_some());
+            }
+            if let Some(mut stream) = stream {
+                stream.0.shutdown(std::net::Shutdown::Write).unwrap();
+                stream.expect_end();
+            }
+        }
+        let ended = run.stop();
+        assert_eq!(ended.count("/totals/messages_acknowledged"), acknowledged, "{driver}");
+        assert!(acknowledged > 10, "{driver}");
     }
 }
 
