@@ -8,9 +8,12 @@ mod gallery;
 use clap::Parser as _;
 use fsu_mock::args::{Cli, Command};
 use fsu_mock::explain::explain;
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::Source;
 use fsu_plan::model::fleet::Language;
 use fsu_plan::texts::Texts;
-use gallery::says::{Cause, Speaker, says};
+use gallery::says::{Speaker, says};
 use gallery::{Exchange, Frames, Talk, frames, hex, json, names, root};
 use serde_json::Value;
 use std::path::Path;
@@ -51,6 +54,7 @@ fn every_directory_is_complete() {
         for part in parts {
             assert!(readme.contains(part), "{name}: README.md does not have `{part}`");
         }
+        assert_eq!(readme.contains("Device side:"), !says(&name).is_empty(), "{name}: README.md and frames.json");
         assert!(!json(&dir.join("frames.json"))["source"].as_str().unwrap().is_empty(), "{name}");
         for document in &documents {
             assert!(document.contains(&format!("`{name}`")), "{name} is not in docs/describe/gallery.md");
@@ -230,13 +234,36 @@ fn what_devices_say_is_in_the_file() {
     let (fleet, _) = gallery::fleet();
     for name in names() {
         let mut speaker = Speaker::new(&fleet, &name, gallery::NOW_MS);
-        for one in says(&name) {
+        let all = says(&name);
+        assert_eq!(all.is_empty(), !gallery::rules(&name)["messages"].is_object(), "{name}: messages and frames.json");
+        for one in all {
             let (left, events) = speaker.step(&one);
-            let replies = if let Cause::Request(_, replies) = &one.cause { &replies[..] } else { &[] };
-            let expected = [replies, &one.sent].concat();
-            assert_eq!(hex(&left), hex(&expected), "{}: {events:?}", one.name);
+            assert_eq!(hex(&left), hex(&one.leaves()), "{}: {events:?}", one.name);
             assert!(events.contains(&format!("{} sent", one.message)), "{}: {events:?}", one.name);
         }
         assert_eq!(speaker.failures(), [0; 2], "{name}: values that do not fit, expressions without a value");
     }
+}
+
+#[test]
+fn those_that_dial_are_the_same_devices() {
+    let main = |name: &str| json(&root().join(name))["fsu_list"].as_array().unwrap().clone();
+    let speaks = |fsu: &&Value| !says(fsu["fsuname"].as_str().unwrap()).is_empty();
+    let expected: Vec<Value> = main("sys_config.json")
+        .iter()
+        .filter(speaks)
+        .map(|fsu| {
+            let mut fsu = fsu.clone();
+            fsu.as_object_mut().unwrap().remove("port");
+            fsu["connect"] = serde_json::json!({"to": "127.0.0.1:26100"});
+            fsu
+        })
+        .collect();
+    assert_eq!(main("dial.json"), expected);
+    let mut loader = Loader::new(Source::Directory);
+    let file = loader.main_file(&root().join("dial.json"));
+    let fleet = compile(&mut loader, &file);
+    loader.diags.make_strict();
+    assert_eq!(loader.diags.lines().collect::<Vec<_>>(), [""; 0]);
+    assert!(fleet.is_some());
 }

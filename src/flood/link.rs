@@ -5,13 +5,14 @@
 //! - [`broadcast`]: exchanges of several frames over few sockets.
 //! - [`frames`]: `--xdp`, for udp.
 //!
-//! What the first and the last have in common is in `datagram`.
+//! What the first and the last have in common is in `datagram`; what devices say unasked is in `unasked`.
 
 pub mod broadcast;
 mod datagram;
 pub mod frames;
 pub mod tcp;
 pub mod udp;
+mod unasked;
 
 pub use datagram::bind;
 

@@ -12,15 +12,18 @@ use fsu_plan::wire::civil::Now;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// A request and its replies.
+pub type Request = (Vec<u8>, Vec<Vec<u8>>);
+
 /// What makes a message leave.
 #[derive(Clone, Debug)]
 pub enum Cause {
-    /// A connection is up, or a centre was heard for the first time.
-    Connect,
+    /// A connection is up, or a centre was heard for the first time: what was heard, and what answers it.
+    Connect(Option<Request>),
     /// It is triggered, with these arguments.
     Trigger(Vec<(String, String)>),
-    /// A request was answered; what answers it.
-    Request(Vec<u8>, Vec<Vec<u8>>),
+    /// A request was answered.
+    Request(Request),
     /// The message of the step before it was acknowledged.
     Follows,
 }
@@ -39,6 +42,22 @@ pub struct Said {
     pub has_clock: bool,
 }
 
+impl Said {
+    /// The request before it, if there is one, and what answers it.
+    pub fn request(&self) -> Option<&Request> {
+        match &self.cause {
+            Cause::Connect(request) => request.as_ref(),
+            Cause::Request(request) => Some(request),
+            Cause::Trigger(_) | Cause::Follows => None,
+        }
+    }
+
+    /// All frames that leave: replies first.
+    pub fn leaves(&self) -> Vec<Vec<u8>> {
+        self.request().map(|(_, replies)| &replies[..]).unwrap_or_default().iter().chain(&self.sent).cloned().collect()
+    }
+}
+
 /// The conversation of a protocol; none for a device that only answers.
 pub fn says(name: &str) -> Vec<Said> {
     let file = json(&root().join(name).join("frames.json"));
@@ -54,10 +73,11 @@ fn said(of: &str, one: &Value) -> Said {
     let list = |key: &str| one[key].as_array().map(|all| all.iter().map(hex).collect()).unwrap_or_default();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let args = || one["args"].as_object().map(|all| all.iter().map(|(key, value)| (key.clone(), text(value))).collect());
+    let request = || (hex(&one["request"]), list("replies"));
     let cause = match one["on"].as_str().expect("a cause") {
-        "connect" => Cause::Connect,
+        "connect" => Cause::Connect(one["request"].is_string().then(request)),
         "trigger" => Cause::Trigger(args().unwrap_or_default()),
-        "request" => Cause::Request(hex(&one["request"]), list("replies")),
+        "request" => Cause::Request(request()),
         "ack" => Cause::Follows,
         other => panic!("{name}: on {other}"),
     };
@@ -141,7 +161,10 @@ impl Speaker {
     /// One step of the conversation: what left, and what has become of it.
     pub fn step(&mut self, one: &Said) -> (Vec<Vec<u8>>, Vec<String>) {
         match &one.cause {
-            Cause::Connect => {
+            Cause::Connect(heard) => {
+                if let Some((request, _)) = heard {
+                    self.hear(request);
+                }
                 self.mock.on_connected(self.fsu, self.moment, &mut self.replies);
                 self.speak();
             }
@@ -150,7 +173,7 @@ impl Speaker {
                 self.mock.trigger(self.fsu, &one.message, &args, self.moment).unwrap_or_else(|error| panic!("{}: {error:?}", one.name));
                 self.speak();
             }
-            Cause::Request(request, _) => self.hear(request),
+            Cause::Request((request, _)) => self.hear(request),
             Cause::Follows => {}
         }
         let left = self.left();

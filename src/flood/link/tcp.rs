@@ -5,6 +5,7 @@
 //! connection is made again, and what was under way there is lost.
 
 use super::share;
+use super::unasked::{Begun, Unasked, is_reply};
 use crate::clock::{timespec, wait_for};
 use crate::engine::Link;
 use crate::engine::owner::Owner;
@@ -63,6 +64,7 @@ pub struct Tcp<'a> {
     read: Vec<u8>,
     wire: Vec<u8>,
     inner: Vec<u8>,
+    unasked: Unasked,
 }
 
 fn connect(target: &AskedFsu) -> io::Result<TcpStream> {
@@ -128,6 +130,7 @@ impl<'a> Link<'a> for Tcp<'a> {
             read: vec![0; READ_BYTES],
             wire: Vec::new(),
             inner: Vec::new(),
+            unasked: Unasked::new(&options.targets),
         })
     }
 
@@ -322,9 +325,19 @@ impl Tcp<'_> {
         let mut used = 0;
         while used < bytes.len() {
             let rest = &bytes[used..];
+            let mut begun = Begun::Nothing;
+            if self.unasked.speaks(conn.target) && !is_reply(&conn.lane, requests, rest, true, &mut self.inner) {
+                begun = self.unasked.begins(conn.target, rest, &mut conn.out);
+            }
+            if let Begun::Message(len) = begun {
+                used += len;
+                self.dirty.push(index as u32);
+                continue;
+            }
             let len = match next_len(&mut conn.lane, requests, rest, now, &mut self.inner) {
                 Next::Reply(len) => len,
                 Next::More => return (used, true),
+                Next::Wrong if begun == Begun::Perhaps => return (used, true),
                 Next::Wrong => rest.len().min(prepared_max(&conn.lane, requests)),
             };
             let reply = ReplyMatcher::new(requests, |_| Ok(&rest[..len]), false, &mut self.inner);

@@ -5,6 +5,7 @@
 use super::datagram::{self, Arrived, Datagrams, GATHERED_MAX, Sent, receive, send};
 use super::frames::{Came, Frames as Queue};
 use super::share;
+use super::unasked::{Unasked, is_reply};
 use crate::book::{NOBODY, Seen};
 use crate::engine::Link;
 use crate::engine::owner::Owner;
@@ -80,6 +81,7 @@ pub struct Udp<'a> {
     outbox: Outbox<To>,
     plain: Vec<u8>,
     inner: Vec<u8>,
+    unasked: Unasked,
 }
 
 /// Datagram of a request, into `out`.
@@ -133,6 +135,7 @@ impl<'a> Link<'a> for Udp<'a> {
             outbox: Outbox::default(),
             plain: Vec::new(),
             inner: Vec::new(),
+            unasked: Unasked::new(&options.targets),
         })
     }
 
@@ -324,7 +327,14 @@ impl Udp<'_> {
         let peer = &mut self.peers[seat as usize];
         let target = &self.options.targets[peer.target];
         let owner = Owner { target, seat, wire: sent };
+        let speaks = self.unasked.speaks(peer.target);
         if target.is_bare {
+            if speaks
+                && !is_reply(&peer.lane, &target.profile.requests, bytes, false, &mut self.inner)
+                && self.unasked.is_message(peer.target, bytes, |_| true)
+            {
+                return;
+            }
             let reply = ReplyMatcher::new(&target.profile.requests, |_: &Prepared| Ok(bytes), true, &mut self.inner);
             worker.settle(&mut peer.lane, &owner, &owner.seen(bytes, now_ns), reply);
             return;
@@ -340,6 +350,15 @@ impl Udp<'_> {
                 && **src == target.id.bytes
             {
                 worker.book.tally.other.heartbeats += u64::from(now_ns >= worker.book.measure_from_ns);
+                continue;
+            }
+            if speaks
+                && let Ok(Up { comm: Comm::Through(data), sub_dev_type, sub_dev_addr, .. }) = &parsed
+                && !is_reply(&peer.lane, &target.profile.requests, data, false, &mut self.inner)
+                && self.unasked.is_message(peer.target, data, |device| {
+                    (*sub_dev_type, *sub_dev_addr) == (device.sub_dev_type, device.sub_dev_addr)
+                })
+            {
                 continue;
             }
             let inner = |prepared: &Prepared| inner_frame(parsed.map_err(Wrong::Outer)?, target, prepared);

@@ -3,7 +3,7 @@
 use crate::talk::forms::Form;
 use fsu_core::client::request::{RequestError, entry, finish, set};
 use fsu_core::walked::values;
-use fsu_plan::config::at::Json;
+use fsu_plan::config::at::{At, Json};
 use fsu_plan::model::calc::Asked;
 use fsu_plan::model::conversation::{self, AckValue, Match};
 use fsu_plan::model::field::{Computed, Field, Offset, Slot};
@@ -108,7 +108,7 @@ impl Ack {
             }
         }
         values.extend(walked(command, form, &given));
-        Ok(Self {
+        let mut made = Self {
             command: number,
             copies: copies.into(),
             values: values.into(),
@@ -116,7 +116,30 @@ impl Ack {
             asked: asked.into(),
             sample: sample.into(),
             template,
-        })
+        };
+        made.keep_what_selects(form);
+        Ok(made)
+    }
+
+    /// Leaves out values behind a field of variable size that would make it another entry, such as the key of a text protocol.
+    fn keep_what_selects(&mut self, form: &Form) {
+        let all = std::mem::take(&mut self.values);
+        let is_it = |mut raw: Vec<u8>| {
+            finish(&self.template, &mut raw, &mut Vec::new());
+            entry(&self.template, &raw) == Some(self.command)
+        };
+        if !is_it(self.sample.to_vec()) {
+            self.values = all;
+            return;
+        }
+        let command = &self.template.commands[self.command];
+        let elements = form.elements().and_then(|walk| values(walk, form.frame())).unwrap_or_default();
+        let keeps = |(from, name): &(From, Box<str>)| {
+            let Some(text) = text_from(from, name, &elements, form.frame()) else { return true };
+            let mut raw = self.sample.to_vec();
+            set(&self.template, command, (name, &text), &mut raw).is_err() || is_it(raw)
+        };
+        self.values = Vec::from(all).into_iter().filter(keeps).collect();
     }
 
     /// The layout that it has.
@@ -172,15 +195,7 @@ impl Ack {
         let elements = form.elements().and_then(|walk| values(walk, message)).unwrap_or_default();
         let mut fits = true;
         for (from, name) in &self.values {
-            let text = match from {
-                From::Field(slot, at) => {
-                    let at = at.in_frame(message.len());
-                    message.get(at..at + slot.len).map(|bytes| notation(slot, bytes))
-                }
-                From::Walked => {
-                    elements.iter().find(|(key, _)| *key.value == **name).map(|(_, value)| json(&value.value))
-                }
-            };
+            let text = text_from(from, name, &elements, message);
             fits &= text.is_some_and(|text| set(&self.template, command, (name, &text), raw).is_ok());
         }
         for (field, name) in &self.asked {
@@ -222,6 +237,17 @@ impl Ack {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// A value of a message in notation; `elements`: its values behind a field of variable size.
+fn text_from(from: &From, name: &str, elements: &[(At<String>, At<Json>)], message: &[u8]) -> Option<String> {
+    match from {
+        From::Field(slot, at) => {
+            let at = at.in_frame(message.len());
+            message.get(at..at + slot.len).map(|bytes| notation(slot, bytes))
+        }
+        From::Walked => elements.iter().find(|(key, _)| *key.value == *name).map(|(_, value)| json(&value.value)),
     }
 }
 
