@@ -72,7 +72,8 @@ fn said(of: &str, one: &Value) -> Said {
     let hex = |one: &Value| bytes(one.as_str().expect("hex"));
     let list = |key: &str| one[key].as_array().map(|all| all.iter().map(hex).collect()).unwrap_or_default();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let args = || one["args"].as_object().map(|all| all.iter().map(|(key, value)| (key.clone(), text(value))).collect());
+    let args =
+        || one["args"].as_object().map(|all| all.iter().map(|(key, value)| (key.clone(), text(value))).collect());
     let request = || (hex(&one["request"]), list("replies"));
     let cause = match one["on"].as_str().expect("a cause") {
         "connect" => Cause::Connect(one["request"].is_string().then(request)),
@@ -170,7 +171,9 @@ impl Speaker {
             }
             Cause::Trigger(args) => {
                 let args: Vec<_> = args.iter().map(|(name, value)| (&**name, &**value)).collect();
-                self.mock.trigger(self.fsu, &one.message, &args, self.moment).unwrap_or_else(|error| panic!("{}: {error:?}", one.name));
+                self.mock
+                    .trigger(self.fsu, &one.message, &args, self.moment)
+                    .unwrap_or_else(|error| panic!("{}: {error:?}", one.name));
                 self.speak();
             }
             Cause::Request((request, _)) => self.hear(request),

@@ -108,7 +108,7 @@ impl Ack {
             }
         }
         values.extend(walked(command, form, &given));
-        let mut made = Self {
+        Ok(Self {
             command: number,
             copies: copies.into(),
             values: values.into(),
@@ -116,30 +116,7 @@ impl Ack {
             asked: asked.into(),
             sample: sample.into(),
             template,
-        };
-        made.keep_what_selects(form);
-        Ok(made)
-    }
-
-    /// Leaves out values behind a field of variable size that would make it another entry, such as the key of a text protocol.
-    fn keep_what_selects(&mut self, form: &Form) {
-        let all = std::mem::take(&mut self.values);
-        let is_it = |mut raw: Vec<u8>| {
-            finish(&self.template, &mut raw, &mut Vec::new());
-            entry(&self.template, &raw) == Some(self.command)
-        };
-        if !is_it(self.sample.to_vec()) {
-            self.values = all;
-            return;
-        }
-        let command = &self.template.commands[self.command];
-        let elements = form.elements().and_then(|walk| values(walk, form.frame())).unwrap_or_default();
-        let keeps = |(from, name): &(From, Box<str>)| {
-            let Some(text) = text_from(from, name, &elements, form.frame()) else { return true };
-            let mut raw = self.sample.to_vec();
-            set(&self.template, command, (name, &text), &mut raw).is_err() || is_it(raw)
-        };
-        self.values = Vec::from(all).into_iter().filter(keeps).collect();
+        })
     }
 
     /// The layout that it has.
@@ -196,11 +173,23 @@ impl Ack {
         let mut fits = true;
         for (from, name) in &self.values {
             let text = text_from(from, name, &elements, message);
-            fits &= text.is_some_and(|text| set(&self.template, command, (name, &text), raw).is_ok());
+            fits &= text.is_some_and(|text| self.copied_text(name, &text, raw));
         }
         for (field, name) in &self.asked {
             let text = asked_text(field, message);
             fits &= text.is_some_and(|text| set(&self.template, command, (name, &text), raw).is_ok());
+        }
+        fits
+    }
+
+    /// Writes a value that the message has under the same name. What selects the entry stays: behind a field of variable size, such as
+    /// in a text protocol, the key has no place that could be known before. False: it does not fit.
+    fn copied_text(&self, name: &str, text: &str, raw: &mut Vec<u8>) -> bool {
+        let is_it = |raw: &[u8]| entry(&self.template, raw) == Some(self.command);
+        let before = is_it(raw).then(|| raw.clone());
+        let fits = set(&self.template, &self.template.commands[self.command], (name, text), raw).is_ok();
+        if let Some(before) = before.filter(|_| !is_it(raw)) {
+            *raw = before;
         }
         fits
     }
