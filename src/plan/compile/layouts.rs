@@ -88,6 +88,11 @@ impl<'a> Family<'a> {
         Self { main }
     }
 
+    /// Whether there are others beside `protocol`.
+    pub(super) fn has_others(self) -> bool {
+        !self.main.layouts.is_empty()
+    }
+
     /// A layout by its number; 0 is `protocol`.
     pub(super) fn draft(self, number: usize) -> &'a TemplateDraft {
         let other = number.checked_sub(1).and_then(|number| self.main.layouts.get(number));

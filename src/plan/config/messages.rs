@@ -74,6 +74,8 @@ impl JsonSchema for RawRules {
 pub struct RawMessage {
     /// The entry of `data_frame` whose reply it is, by name or key; `layout/KEY`: an entry of that layout of `frames`.
     pub frame: Option<At<String>>,
+    /// The layout of `frames` that has `frame`; the same as `layout/KEY` in `frame`.
+    pub layout: Option<At<String>>,
     /// Bytes that are sent as they are (hex digits), without header, checksum and encoding.
     pub raw: Option<At<String>>,
     /// The frames that it consists of, in order; in place of `frame`, `raw`, `data` and `cycle`.

@@ -1,7 +1,7 @@
 //! The frames of a message: bytes that no request decides.
 
 use super::super::fields::Values;
-use super::super::layouts::Family;
+use super::super::layouts::{self, Family};
 use super::super::reply::{self, AskedIn, Sources};
 use super::super::rules::{Pairs, turns};
 use super::super::scope::CommandScope;
@@ -43,10 +43,12 @@ pub(super) fn frames(
     };
     let data: Pairs<'_> = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
     let rule = At { pos: raw.pos, value: raw.rule() };
+    let named = in_layout(diags, family, raw);
     let mut made: Vec<(FrameOf, Arc<Reply>)> = Vec::new();
     if let Some(list) = &raw.replies {
         beside(diags, "frame", raw.frame.as_ref().map(|at| at.pos), "replies");
         beside(diags, "raw", raw.raw.as_ref().map(|at| at.pos), "replies");
+        beside(diags, "layout", raw.layout.as_ref().map(|at| at.pos), "replies");
         for reply in &list.value {
             let data = reply.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
             let one = One { name: reply.frame.as_ref(), raw: Some(reply), values: [&[], data], pos: reply.pos };
@@ -54,6 +56,7 @@ pub(super) fn frames(
         }
     } else if let Some(bytes) = &raw.raw {
         beside(diags, "frame", raw.frame.as_ref().map(|at| at.pos), "raw");
+        beside(diags, "layout", raw.layout.as_ref().map(|at| at.pos), "raw");
         beside(diags, "cycle", raw.cycle.as_ref().map(|at| at.pos), "raw");
         let reply = RawReply { raw: Some(bytes.clone()), data: raw.data.clone(), ..RawReply::default() };
         let reply = At { pos: raw.pos, value: reply };
@@ -61,7 +64,7 @@ pub(super) fn frames(
         made.push(one.make(diags, family, scope)?);
     } else {
         for turn in turns(diags, &rule) {
-            let one = One { name: raw.frame.as_ref(), raw: None, values: [turn, data], pos: raw.pos };
+            let one = One { name: named.as_ref(), raw: None, values: [turn, data], pos: raw.pos };
             made.push(one.make(diags, family, scope)?);
             if diags.is_over() {
                 return None;
@@ -70,6 +73,24 @@ pub(super) fn frames(
     }
     let (of, replies): (Vec<_>, Vec<_>) = made.into_iter().unzip();
     (!of.is_empty()).then(|| Frames { of: of.into(), replies: replies.into() })
+}
+
+/// `frame`, with the layout that `layout` names.
+fn in_layout(diags: &mut Diags, family: Family<'_>, raw: &RawMessage) -> Option<At<String>> {
+    let frame = raw.frame.clone()?;
+    let Some(layout) = &raw.layout else { return Some(frame) };
+    if frame.value.contains('/') {
+        diags.error(layout.pos, "`layout` and a layout in `frame` (one of them)");
+        return None;
+    }
+    let value = format!("{}/{}", layout.value.trim(), frame.value.trim());
+    if !family.has_others() || layouts::unknown_layout(diags, family, layout.pos, &value) {
+        if !family.has_others() {
+            diags.error(layout.pos, "`layout`: the template has no `frames`, and so no other layouts");
+        }
+        return None;
+    }
+    Some(At { pos: frame.pos, value })
 }
 
 impl One<'_> {

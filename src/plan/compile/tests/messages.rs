@@ -219,6 +219,7 @@ fn frames_that_are_none() {
         json!({"frame": "0200", "raw": "00", "on": "start"}),
         &[&told_at("frame: error: `frame` beside `raw` (one of them)")],
     );
+    key("layout", json!("S"), &[": error: `layout`: the template has no `frames`, and so no other layouts"]);
     key("data", json!({"sped": 1}), &["/sped: error: the frame 0200 has no field `sped` (did you mean `speed`?)"]);
     key("data", json!({"len": 5}), &["/len: warning: `len` is always computed; its value here means nothing"]);
     told(
@@ -488,7 +489,7 @@ fn files_are_asked_as_for_commands() {
 fn frames_of_other_layouts() {
     let byte = |name: &str, value: &str| json!({"name": name, "length": 1, "value": value});
     let mut files = with(json!({
-        "m": {"frame": "S/A1", "on": "trigger", "data": {"n": 5}, "ack": {"frame": "A2", "match": ["n"]}},
+        "m": {"layout": "S", "frame": "A1", "on": "trigger", "data": {"n": 5}, "ack": {"frame": "A2", "match": ["n"]}},
         "other": {"frame": "S/A1", "on": "trigger", "ack": {"frame": "8100"}},
     }));
     files["t.json"]["frames"] = json!({"S": {
@@ -506,6 +507,17 @@ fn frames_of_other_layouts() {
     assert_eq!(*all.messages[0].rule.frames, [FrameOf { layout: 1, command: Some(0) }]);
     let acks: Vec<_> = all.messages.iter().map(|one| one.ack.as_ref().unwrap().frame).collect();
     assert_eq!(acks, [FrameOf { layout: 1, command: Some(1) }, FrameOf { layout: 0, command: Some(2) }]);
+    let mut wrong = files.clone();
+    let message = &mut wrong["default.json"]["messages"]["m"];
+    message["ack"]["frame"] = json!("S/A2");
+    message["frame"] = json!("S/A1");
+    let both = "/messages/m/layout: error: `layout` and a layout in `frame` (one of them)";
+    check_all(&wrong, &[both], "both");
+    let message = &mut wrong["default.json"]["messages"]["m"];
+    message["layout"] = json!("T");
+    message["frame"] = json!("A1");
+    let unknown = "/messages/m/layout: error: `T/A1`: `frames` has no such layout (known: `protocol`, `S`)";
+    check_all(&wrong, &[unknown], "unknown");
     // The device of the other layout has no conversation of its own.
     assert_eq!(fleet.fsus[0].devices.iter().map(|one| one.conversation.is_some()).collect::<Vec<_>>(), [true, false]);
     let heeded: Vec<_> = all.heeded.iter().map(|one| (one.frame.layout, one.frame.command)).collect();
