@@ -33,6 +33,7 @@ mod messages;
 mod mutual;
 mod reload;
 mod spaces;
+mod table;
 mod tcp;
 mod udp;
 mod wire;

@@ -5,6 +5,7 @@
 //! end comes in time and leaves nothing open. Where nothing is lost, both drivers say the same.
 
 mod check;
+mod dial;
 mod fair;
 mod muted;
 mod often;
@@ -25,12 +26,14 @@ use crate::shard::serve::{Portion, Serve};
 use crate::shard::tests::{NETWORK_DROPS, Records, add_drops};
 use fastrand::Rng;
 use fsu_core::moment::RunContext;
+use fsu_plan::model::fleet::Fleet;
 use fsu_plan::wire::reason::Reason;
 use kernel::START_NS;
 use script::{DATAGRAM_FSUS, FSUS, Script, served};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Troubles that some run has.
@@ -86,16 +89,27 @@ fn drive(
     sockets: Vec<fsu_net::bind::Bound>,
     driver: DriverKind,
 ) -> ShardFigures {
+    drive_fleet(installed, served(limits), sockets, driver)
+}
+
+/// The same with a fleet that has these sockets.
+fn drive_fleet(
+    installed: &Installed,
+    fleet: Arc<Fleet>,
+    sockets: Vec<fsu_net::bind::Bound>,
+    driver: DriverKind,
+) -> ShardFigures {
+    let many = sockets.len();
     let wake = wake_up().expect("an eventfd");
     let (commands, receiver) = flume::bounded(16);
     installed.0.borrow_mut().wakes(&wake, commands);
     let mut base = Base::new(sockets, wake, true);
     let now = base.clocks.now();
-    let numbers: Vec<usize> = (0..FSUS).collect();
+    let numbers: Vec<usize> = (0..many).collect();
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_NS / 1_000_000 };
-    let serve = Serve::new(Portion { fleet: served(limits), fsus: &numbers }, run, Responder, Records::default(), now);
+    let serve = Serve::new(Portion { fleet, fsus: &numbers }, run, Responder, Records::default(), now);
     let gather = Duration::from_micros(50);
-    let turn = Turn::new(serve, FSUS, receiver, base.clocks.now(), gather);
+    let turn = Turn::new(serve, many, receiver, base.clocks.now(), gather);
     let ended = match driver {
         DriverKind::Ring => {
             let mut parts = RingIo::new(base).expect("a ring");
@@ -104,7 +118,7 @@ fn drive(
             crate::driver::run::run(Uring::new(turn, parts))
         }
         DriverKind::Poll | DriverKind::Xdp => {
-            crate::driver::run::run(Epoll::new(turn, PollIo::new(base).expect("a set"), FSUS))
+            crate::driver::run::run(Epoll::new(turn, PollIo::new(base).expect("a set"), many))
         }
     };
     ended.expect("a driver that ends well")

@@ -86,6 +86,8 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) enum Act {
     Connect,
+    /// Answers a connection that the shard opens.
+    Answer,
     Send(Vec<u8>),
     /// Sends the same again and again, as fast as the shard takes it.
     Pour(Rc<[u8]>),
@@ -142,6 +144,9 @@ pub(crate) struct Kernel {
     /// Connections that wait, by listener.
     backlogs: Vec<std::collections::VecDeque<usize>>,
     pub(crate) streams: Vec<Stream>,
+    /// How likely a dial is refused, and what the peer of one that is not sends first.
+    pub(crate) dials_refused: f64,
+    pub(crate) greeting: Vec<u8>,
     /// Datagrams that left, in their order.
     pub(crate) left: Vec<Left>,
     wake: Option<(usize, Sender<ShardCommand>)>,
@@ -175,6 +180,8 @@ impl Kernel {
             udp: Vec::new(),
             backlogs: Vec::new(),
             streams: Vec::new(),
+            dials_refused: 0.0,
+            greeting: Vec::new(),
             left: Vec::new(),
             wake: None,
             told_ns: None,

@@ -32,6 +32,9 @@ pub(in crate::driver) struct Stream {
     peer: SocketAddr,
     reads: Reads,
     is_open: bool,
+    /// The shard opens it, since then; it is not answered yet.
+    is_dialling: bool,
+    pub(in crate::driver) dialled_ns: u64,
     /// Sent by the peer, where the shard's kernel has no room for it yet.
     unsent: VecDeque<u8>,
     pours: Option<Rc<[u8]>>,
@@ -96,6 +99,8 @@ impl Kernel {
             peer,
             reads,
             is_open: false,
+            is_dialling: false,
+            dialled_ns: 0,
             unsent: VecDeque::new(),
             pours: None,
             half_closed: false,
@@ -120,8 +125,12 @@ impl Kernel {
 
     /// A peer does something.
     pub(crate) fn act(&mut self, number: usize, act: Act) {
+        if let Act::Answer = act {
+            return self.answer(number);
+        }
         let stream = &mut self.streams[number];
         match act {
+            Act::Answer => {}
             Act::Connect => {
                 stream.is_open = true;
                 self.backlogs[stream.listener].push_back(number);
@@ -242,8 +251,28 @@ impl Kernel {
         Ok((fd, number))
     }
 
-    pub(in crate::driver) fn dial(&mut self, _: SocketAddr, _: Option<IpAddr>) -> Result<OwnedFd, Errno> {
-        Err(Errno::OPNOTSUPP)
+    pub(in crate::driver) fn dial(&mut self, to: SocketAddr, _: Option<IpAddr>) -> Result<OwnedFd, Errno> {
+        self.enter(CALL_NS);
+        let number = self.stream(0, to, Reads::Soon);
+        let fd = self.hand_out(What::Stream(number)).map_err(|_| Errno::MFILE)?;
+        (self.streams[number].dialled_ns, self.streams[number].is_dialling) = (self.ns, true);
+        let way_ns = WAY_NS * self.rng.u64(1..=10);
+        self.plan_at(self.ns + way_ns, Event::Peer(number, Act::Answer));
+        Ok(fd)
+    }
+
+    /// The peer takes a connection that the shard opens, or refuses it. One that takes it speaks first.
+    fn answer(&mut self, number: usize) {
+        let is_refused = self.chance("not dialled", self.dials_refused);
+        let stream = &mut self.streams[number];
+        stream.is_dialling = false;
+        if is_refused {
+            (stream.is_reset, stream.error) = (true, Some(Errno::CONNREFUSED));
+            return;
+        }
+        (stream.is_open, stream.is_accepted) = (true, true);
+        let greeting = self.greeting.clone();
+        self.act(number, Act::Send(greeting));
     }
 
     pub(in crate::driver) fn accept(&mut self, listener: &TcpListener) -> Result<(OwnedFd, Option<SocketAddr>), Errno> {
@@ -357,7 +386,7 @@ impl Kernel {
 
     pub(crate) fn is_writable(&self, number: usize) -> bool {
         let stream = &self.streams[number];
-        stream.is_reset || stream.outbound.len() < self.weather.outbound_max
+        !stream.is_dialling && (stream.is_reset || stream.outbound.len() < self.weather.outbound_max)
     }
 
     pub(in crate::driver) fn shutdown_write(&mut self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
