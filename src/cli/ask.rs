@@ -21,6 +21,7 @@ use fsu_core::answer::build::Inputs;
 use fsu_core::answer::rule::matching;
 use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
 use fsu_core::client::layouts::Others;
+use fsu_core::client::own::Own;
 use fsu_core::client::request;
 use fsu_core::client::verify::{Expected, error_reply, expected};
 use fsu_plan::model::fleet::{Device, Fsu};
@@ -133,14 +134,15 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
     if let Some(did) = args.did {
         set_did(device, &mut request, did)?;
     }
-    let should = expected(device, command, &request);
+    let own = Own::new(fsu, device);
+    let should = expected(own.device(command), command, &request);
     let follows = should.follows();
     let patience = Patience { timeout_ms: args.timeout_ms.max(1), retries: args.retries };
     let to = args.to.unwrap_or(reachable(fsu.bind));
     if to.port() == 0 {
         return Err(usage(format!("the port of {} is any free one: say which with --to", fsu.name)));
     }
-    let replies = replies(device, command, &request);
+    let replies = replies(own.device(command), command, &request);
     Ok(Question { fsu, device, command, to, request, should, follows, patience, replies })
 }
 

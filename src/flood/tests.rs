@@ -1,5 +1,7 @@
 //! Requests against the golden vectors; replies of the responder, and broken ones, against what is expected of them.
 
+mod params;
+
 use crate::expect::{self, Expect, Wrong};
 use crate::workload::left_out::Why;
 use crate::workload::profile::{Prepared, Profiles, Wanted};

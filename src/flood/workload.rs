@@ -7,6 +7,7 @@
 //! - [`turns`]: how far an FSU is in that order.
 //! - [`values`]: the flood file.
 //! - [`left_out`]: commands that are not asked, and why.
+//! - [`solve`]: request values that make a condition hold.
 //! - [`mark`]: bytes that make requests of one command differ.
 
 pub mod left_out;
@@ -14,6 +15,7 @@ pub mod mark;
 pub mod mix;
 pub mod options;
 pub mod profile;
+pub mod solve;
 pub mod targets;
 pub mod turns;
 pub mod values;

@@ -1,5 +1,6 @@
 //! Commands that a run leaves out, and why; and the values that a rule's `when` needs in a request. Pure.
 
+use crate::workload::solve::write_equal;
 use fsu_core::answer::rule::candidates;
 use fsu_core::client::request::{field, finish};
 use fsu_plan::model::field::{Constant, Field, Offset};
@@ -111,13 +112,20 @@ pub fn fit<'a>(device: &'a Device, command: usize, given: &[&str], raw: &mut Vec
     let given: Vec<&Field> = fields.collect();
     let rules = device.rules.get(command)?;
     rules.iter().filter(|rule| !rule.timeout).find(|rule| {
+        let is_given =
+            |place: (Offset, usize), len: usize| given.iter().any(|field| meet((field.at, field.slot.len), place, len));
         let mut fitted = raw.clone();
         for when in &rule.when {
-            if !given.iter().any(|field| overlap((field.at, field.slot.len), when, raw.len())) {
+            if !is_given((when.at, when.bytes.len()), raw.len()) {
                 put(when, &mut fitted);
             }
         }
-        let fits = applies(device, command, &mut fitted).is_some_and(|found| std::ptr::eq(found, *rule));
+        let fits = |raw: &mut [u8]| applies(device, command, raw).is_some_and(|found| std::ptr::eq(found, *rule));
+        let fits = fits(&mut fitted)
+            || rule.test.as_ref().is_some_and(|test| {
+                write_equal(test, |place| is_given(place, raw.len()), &mut fitted);
+                fits(&mut fitted)
+            });
         if fits {
             *raw = fitted;
         }
@@ -138,8 +146,13 @@ fn put(constant: &Constant, raw: &mut [u8]) {
 
 /// Do these bytes and those that a rule asks for share a place, in a raw frame of that size?
 pub fn overlap((at, len): (Offset, usize), when: &Constant, raw_len: usize) -> bool {
-    let (at, when_at) = (at.in_frame(raw_len), when.at.in_frame(raw_len));
-    at < when_at + when.bytes.len() && when_at < at + len
+    meet((at, len), (when.at, when.bytes.len()), raw_len)
+}
+
+/// Do two places share a byte, in a raw frame of that size?
+fn meet((at, len): (Offset, usize), (other, other_len): (Offset, usize), raw_len: usize) -> bool {
+    let (at, other) = (at.in_frame(raw_len), other.in_frame(raw_len));
+    at < other + other_len && other < at + len
 }
 
 /// The rule that answers a raw request, once that is finished; `None` also where the bytes are another command's.

@@ -9,6 +9,7 @@ use crate::workload::mix::{Mix, sequence};
 use crate::workload::values::{FloodValues, Value, ValueError};
 use fsu_core::answer::build::{Inputs, text};
 use fsu_core::answer::rule::matching;
+use fsu_core::client::own::Own;
 use fsu_core::client::request::{RequestError, field, finish, put, set};
 use fsu_core::client::varying::walk_of;
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
@@ -247,8 +248,16 @@ pub struct Profiles {
 struct Made {
     devices: Vec<*const Device>,
     faults: Option<Arc<FsuFaults>>,
+    asked: Asked,
+}
+
+/// What an FSU is asked, and what not.
+#[derive(Clone, Debug)]
+struct Asked {
     profile: Option<Arc<Profile>>,
     left_out: Vec<(usize, Why)>,
+    /// Its parameters or its id decide about it: it is another one for each FSU.
+    is_own: bool,
 }
 
 impl Profiles {
@@ -259,26 +268,34 @@ impl Profiles {
     pub fn of(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<Option<Arc<Profile>>, ProfileError> {
         let devices: Vec<*const Device> = fsu.devices.iter().map(Arc::as_ptr).collect();
         let is = |made: &Made| made.devices == devices && made.faults == fsu.faults;
-        let known = self.made.iter().position(is);
-        if known.is_none() {
-            let (profile, left_out) = self.make(fsu, wanted)?;
-            self.made.push(Made { devices, faults: fsu.faults.clone(), profile, left_out });
-        }
-        let Some(made) = self.made.get(known.unwrap_or(self.made.len() - 1)) else { return Ok(None) };
-        for &(label, why) in &made.left_out {
+        let known = self.made.iter().find(|made| is(made)).map(|made| &made.asked);
+        let asked = match known.filter(|asked| !asked.is_own) {
+            Some(asked) => asked.clone(),
+            None => {
+                let is_first = known.is_none();
+                let asked = self.make(fsu, wanted)?;
+                if is_first {
+                    self.made.push(Made { devices, faults: fsu.faults.clone(), asked: asked.clone() });
+                }
+                asked
+            }
+        };
+        for (label, why) in asked.left_out {
             match self.left_out.iter_mut().find(|there| (there.label, there.why) == (label, why)) {
                 Some(there) => there.fsus += 1,
                 None => self.left_out.push(LeftOut { label, why, fsu: (&*fsu.name).into(), fsus: 1 }),
             }
         }
-        Ok(made.profile.clone())
+        Ok(asked.profile)
     }
 
-    #[expect(clippy::type_complexity, reason = "the one caller takes it apart")]
-    fn make(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<(Option<Arc<Profile>>, Vec<(usize, Why)>), ProfileError> {
-        let (mut requests, mut weights, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-        for device in fsu.devices.iter() {
-            for number in 0..device.template.commands.len() {
+    fn make(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<Asked, ProfileError> {
+        let (mut requests, mut weights, mut left_out, mut is_own) = (Vec::new(), Vec::new(), Vec::new(), false);
+        for shared in fsu.devices.iter() {
+            let own = Own::new(fsu, shared);
+            is_own |= own.is_bound();
+            for number in 0..shared.template.commands.len() {
+                let device = own.device(number);
                 if device.template.commands[number].up {
                     continue;
                 }
@@ -309,9 +326,10 @@ impl Profiles {
             }
         }
         if requests.is_empty() {
-            return Ok((None, left_out));
+            return Ok(Asked { profile: None, left_out, is_own });
         }
-        Ok((Some(Arc::new(Profile::new(requests, sequence(&weights)))), left_out))
+        let profile = Some(Arc::new(Profile::new(requests, sequence(&weights))));
+        Ok(Asked { profile, left_out, is_own })
     }
 
     fn prepare(&mut self, device: &Arc<Device>, number: usize, wanted: &Wanted) -> Result<Prepared, ProfileError> {
@@ -322,14 +340,11 @@ impl Profiles {
         finish(template, &mut raw, &mut wire);
         let mut rule = applies(device, number, &wire);
         let rules = || device.rules.get(number).into_iter().flat_map(|rules| rules.iter());
-        let decides = |(field, _): &(Field, Expr)| {
+        let decides = |(field, _): &(Field, Expr), len: usize| {
             let place = (field.at, field.slot.len);
-            rules().any(|rule| {
-                rule.when.iter().any(|when| overlap(place, when, raw.len())) || left_out::tests(rule, place, raw.len())
-            })
+            rules()
+                .any(|rule| rule.when.iter().any(|when| overlap(place, when, len)) || left_out::tests(rule, place, len))
         };
-        let doubt = left_out::doubt(device, number, &wire).filter(|_| !wanted.echo);
-        let is_settled = wanted.echo || (doubt.is_none() && !dynamic.iter().any(decides));
         if !wanted.echo
             && Answer::of(rule).is_silent()
             && let Some(fitting) = left_out::fit(device, number, &given, &mut raw)
@@ -337,6 +352,8 @@ impl Profiles {
             finish(template, &mut raw, &mut wire);
             rule = Some(fitting);
         }
+        let doubt = left_out::doubt(device, number, &wire).filter(|_| !wanted.echo);
+        let is_settled = wanted.echo || (doubt.is_none() && !dynamic.iter().any(|one| decides(one, raw.len())));
         let timing = if wanted.echo { Timing::default() } else { timing(rules(), rule.filter(|_| is_settled)) };
         let expect = if wanted.echo {
             Expect::of_echo(template, &raw)

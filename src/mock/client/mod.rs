@@ -5,12 +5,14 @@
 //! - [`varying`]: of one whose fields vary in size.
 //! - [`exchange`]: one command: its answer and, where data follows, its transfer, with a bounded number of retries.
 //! - [`layouts`]: replies of other layouts of a template.
+//! - [`own`]: a device with the parameters and the id of one FSU.
 //! - [`commands`]: the commands of one device, one at a time.
 //! - [`verify`]: what the plan says that the payload should have been.
 
 pub mod commands;
 pub mod exchange;
 pub mod layouts;
+pub mod own;
 pub mod request;
 pub mod varying;
 pub mod verify;

@@ -7,7 +7,7 @@ use super::walk::{Encode, Walked};
 use std::sync::Arc;
 
 /// A reply: raw frame bytes, right but for what the patches write and the checksum.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reply {
     /// The raw frame, lengths and static values in place.
     pub frame: Prebuilt,
@@ -35,7 +35,7 @@ impl Reply {
 }
 
 /// A reply whose header has a refusal carries an empty data frame.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Refusal {
     /// The header field, in the reply's raw frame.
     pub at: usize,
@@ -48,7 +48,7 @@ pub struct Refusal {
 }
 
 /// One write into a reply.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Patch {
     /// Request bytes as they are.
     Copy {
@@ -212,7 +212,7 @@ pub enum TimeItem {
 }
 
 /// The data that follows an answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Payload {
     /// None: the template has no transfer, or the command no data.
     #[default]

@@ -125,7 +125,7 @@ pub struct Store {
 }
 
 /// One entry of `set`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SetRegister {
     /// Number of the register.
     pub register: u32,

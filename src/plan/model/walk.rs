@@ -266,7 +266,7 @@ pub struct Path {
 }
 
 /// Bytes that a request has to have at an element, where `mask` is 1.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WalkedConstant {
     /// As it was written.
     pub name: Box<str>,
@@ -305,7 +305,7 @@ pub struct Walked {
 }
 
 /// How a reply's data frame goes on behind its fixed part.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Encode {
     /// Where that begins, in the raw frame.
     pub at: usize,
@@ -326,7 +326,7 @@ pub struct Encode {
 }
 
 /// Steps that write elements that follow each other in the request too, with the same bytes between them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     /// The first step.
     pub from: u32,
@@ -345,7 +345,7 @@ pub struct Run {
 }
 
 /// One step of an [`Encode`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Put {
     /// These bytes of the pool.
     Bytes {
@@ -390,7 +390,7 @@ pub enum Put {
 }
 
 /// Items made of the request's items.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Each {
     /// The request's list.
     pub from: Walked,
@@ -409,7 +409,7 @@ pub const ITEM_NODES_MAX: usize = 32;
 pub type ChosenCase = (Box<[u8]>, Box<[Put]>);
 
 /// A choice whose case is known only when the reply is built.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Choose {
     /// Where the selecting field was written.
     pub by: Target,
@@ -444,7 +444,7 @@ impl Encode {
 }
 
 /// A text of a reply.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PutText {
     /// The text.
     pub value: Expr,
@@ -459,7 +459,7 @@ pub struct PutText {
 }
 
 /// A computed length or count.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PutLength {
     /// Where it is written.
     pub to: Target,
@@ -485,7 +485,7 @@ pub enum Target {
 }
 
 /// What a computed number counts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Measure {
     /// Bytes from this mark up to here.
     Bytes(u8),
