@@ -243,13 +243,14 @@ impl Maker<'_> {
         let Source { place, slot } = source;
         let place = match *place {
             walk::Place::Frame(at) => Place::Frame(at),
-            walk::Place::Mark(mark) => match block.near.iter().find(|(near, _)| *near == mark) {
-                Some((_, back)) => Place::Back(*back),
-                None => {
+            walk::Place::Mark(mark) => {
+                if let Some((_, back)) = block.near.iter().find(|(near, _)| *near == mark) {
+                    Place::Back(*back)
+                } else {
                     self.read.get_mut(usize::from(mark)).into_iter().for_each(|read| *read = true);
                     Place::Mark(mark)
                 }
-            },
+            }
         };
         From { place, len: slot.len as u32, digits: Digits::of(&slot.kind), little: slot.little }
     }

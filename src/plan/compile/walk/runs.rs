@@ -38,7 +38,7 @@ fn run(steps: &Encode, from: usize) -> Option<Run> {
         to += 2;
         last = next;
     }
-    (to > from + 1).then(|| Run {
+    (to > from + 1).then_some(Run {
         from: from as u32,
         to: to as u32,
         walk,
