@@ -321,7 +321,7 @@ fn schedules_are_spread_aligned_and_jittered() {
 }
 
 #[test]
-fn limits_wanted_max_and_waiting_max_of_one_device() {
+fn limit_wanted_max_and_waiting_max_of_one_device() {
     use fsu_core::state::talk::{WAITING_MAX, WANTED_MAX};
     let mut world = World::new(
         "datagram",
@@ -376,4 +376,18 @@ fn a_device_without_power_says_nothing() {
     world.until(5_400);
     // Nothing leaves in an outage.
     assert_eq!((world.said().len(), world.counted()[0]), (0, 4));
+}
+
+#[test]
+fn limit_said_max_then_others_have_their_turn() {
+    let mut world = World::new("datagram", json!({"m": {"frame": "0200", "on": "trigger"}}));
+    world.start(Audience::Some);
+    let moment = world.moment();
+    for _ in 0..65 {
+        assert_eq!(world.mock.trigger(0, "m", &[], moment), Ok(()));
+    }
+    world.next_ms = world.mock.speak(0, Audience::Some, moment, &mut world.replies);
+    assert_eq!((world.counted()[0], world.next_ms), (64, Some(0)));
+    world.until(1);
+    assert_eq!((world.counted()[0], world.next_ms), (65, None));
 }

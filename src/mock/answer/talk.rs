@@ -447,3 +447,30 @@ fn asked(field: &plan::Asked, frame: &[u8], out: &mut Vec<u8>) {
         plan::Asked::Walked(walked) => varying::notation(walked, (frame, None), out),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::turn::Scratch;
+    use crate::fixtures::{fsu, start, turn};
+
+    #[test]
+    fn limit_spare_max_buffers_are_kept_for_the_next() {
+        let fsu = fsu(Vec::new());
+        let (mut state, mut scratch): (_, Scratch) = start(&fsu);
+        let mut turn = turn(&fsu, &mut state, &mut scratch);
+        for _ in 0..100 {
+            spare(&mut turn, Waiting::default());
+        }
+        assert_eq!(turn.scratch.talked.spare.len(), 64);
+    }
+
+    /// As the ledgers of both ends name a message.
+    #[test]
+    fn keys_are_fnv_1a() {
+        assert_eq!(
+            [key(b""), key(b"a"), key(b"foobar")],
+            [0xCBF2_9CE4_8422_2325, 0xAF63_DC4C_8601_EC8C, 0x8594_4171_F739_67E8]
+        );
+    }
+}

@@ -143,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn limit_wait_us_max_longer_waits_count_as_the_longest() {
+        let mut accounts = Accounts::default();
+        accounts.add(&happened(0, Event::Acknowledged, 2 * 3_600_000));
+        let waits = accounts.get(0).and_then(Tally::waits).expect("one");
+        assert!((waits.len(), waits.max() / 10_000_000) == (1, 360), "{}", waits.max());
+    }
+
+    #[test]
     fn shards_add_up() {
         let mut shards = [Accounts::default(), Accounts::default()];
         shards[0].add(&happened(2, Event::Sent, 0));
