@@ -13,6 +13,7 @@ use fsu_serve::fleet::machine::Room;
 use fsu_serve::fleet::prepare::{Chosen, Prepared};
 use fsu_serve::fleet::ranges::{Range, ranges};
 use fsu_serve::fleet::sockets::Sockets;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -111,7 +112,12 @@ struct Group {
     vendors: String,
     first: String,
     last: String,
+    /// How many FSUs.
+    count: usize,
+    /// Where they listen.
     addresses: Vec<SocketAddr>,
+    /// The centres that they send to first.
+    to: BTreeSet<SocketAddr>,
 }
 
 /// The names of an FSU's vendors, each once.
@@ -131,9 +137,13 @@ fn groups(fleet: &Fleet, addresses: &[SocketAddr]) -> Vec<Group> {
     for (fsu, &address) in fleet.fsus.iter().zip(addresses) {
         let vendors = vendors(fsu);
         let same = |group: &&mut Group| group.transport == fsu.transport && group.vendors == vendors;
+        let here = Some(address).filter(|_| fsu.listens());
+        let to = fsu.connect.as_ref().map(|connect| connect.to);
         if let Some(group) = groups.iter_mut().find(same) {
             group.last = fsu.name.to_string();
-            group.addresses.push(address);
+            group.count += 1;
+            group.addresses.extend(here);
+            group.to.extend(to);
         } else {
             let name = fsu.name.to_string();
             groups.push(Group {
@@ -141,7 +151,9 @@ fn groups(fleet: &Fleet, addresses: &[SocketAddr]) -> Vec<Group> {
                 vendors,
                 first: name.clone(),
                 last: name,
-                addresses: vec![address],
+                count: 1,
+                addresses: here.into_iter().collect(),
+                to: to.into_iter().collect(),
             });
         }
     }
@@ -153,8 +165,13 @@ fn fleet_table(fleet: &Fleet, addresses: &[SocketAddr], say: Texts) -> Table {
     let mut table = table(&["transport", "FSUs", "names", "addresses", "devices"], say);
     for group in groups(fleet, addresses) {
         let names = if group.first == group.last { group.first } else { format!("{} … {}", group.first, group.last) };
-        let shown = shown_ranges(&group.addresses, say);
-        let many = group.addresses.len().to_string();
+        let to: Vec<SocketAddr> = group.to.into_iter().collect();
+        let mut shown = shown_ranges(&group.addresses, say);
+        if !to.is_empty() {
+            let before = if shown.is_empty() { "" } else { ", " };
+            shown += &format!("{before}{} {}", say.say("to"), shown_ranges(&to, say));
+        }
+        let many = group.count.to_string();
         table.add_row([group.transport.name().to_owned(), many, names, shown, group.vendors]);
     }
     right(table, 1..=1)
