@@ -286,7 +286,7 @@ fn bytes(input: &mut Input<'_>, field: &Value) -> Vec<u8> {
         "bcd" | "sbcd" => {
             let mut bytes: Vec<u8> = any(input).iter().map(|byte| byte / 16 % 10 * 16 + byte % 10).collect();
             if field["type"] == "sbcd" {
-                bytes[0] = bytes[0] % 0x80 | u8::from(input.pick(2) == 1) << 7;
+                bytes[0] = (bytes[0] % 0x80) | (u8::from(input.pick(2) == 1) << 7);
             }
             bytes
         }

@@ -11,7 +11,7 @@ use super::varying;
 use crate::about::{self, About, NO_REPLY, What, told};
 use crate::faults::{self, Target};
 use crate::state::identity::{STEP, mix};
-use crate::state::talk::{Talk, WAITING_MAX, Waiting};
+use crate::state::talk::{Buffers, Talk, WAITING_MAX, Waiting};
 use fsu_plan::model::calc::{self as plan, Calc};
 use fsu_plan::model::conversation::{Conversation, DeviceMessage, On, Otherwise};
 use fsu_plan::model::fault::{Place, Struck};
@@ -64,7 +64,7 @@ pub struct Talked {
     /// The FSU's connections are to be closed.
     pub hangs_up: bool,
     /// Buffers for what waits.
-    spare: Vec<(Vec<u8>, Vec<(u32, u32)>)>,
+    spare: Vec<Buffers>,
 }
 
 /// Buffers that are kept for the next message.
@@ -256,8 +256,7 @@ fn draw(turn: &mut Turn<'_>, which: Which<'_>, (number, frame, place): (u64, u32
 /// A buffer for a message that waits; `None`: nothing acknowledges it.
 pub(crate) fn waiting(turn: &mut Turn<'_>, which: Which<'_>, number: u64) -> Option<Waiting> {
     which.message.ack.as_ref()?;
-    let (bytes, parts) = turn.scratch.talked.spare.pop().unwrap_or_default();
-    let mut waiting = Waiting::with(bytes, parts);
+    let mut waiting = Waiting::with(turn.scratch.talked.spare.pop().unwrap_or_default());
     (waiting.message, waiting.number, waiting.sends) = (which.number as u16, number, 1);
     Some(waiting)
 }

@@ -54,6 +54,9 @@ pub(crate) struct Wanted {
     pub(crate) args: Box<[Box<str>]>,
 }
 
+/// The buffers of a message that waits: bytes, and where each part ends with the number of the frame that it is.
+pub(crate) type Buffers = (Vec<u8>, Vec<(u32, u32)>);
+
 /// A message that waits for an acknowledgement.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waiting {
@@ -207,7 +210,7 @@ impl Place {
 
 impl Waiting {
     /// One with a buffer that was used before.
-    pub(crate) fn with(bytes: Vec<u8>, parts: Vec<(u32, u32)>) -> Self {
+    pub(crate) fn with((bytes, parts): Buffers) -> Self {
         let mut waiting = Self { bytes, parts, ..Self::default() };
         waiting.bytes.clear();
         waiting.parts.clear();
@@ -215,7 +218,7 @@ impl Waiting {
     }
 
     /// The buffers, for the next one.
-    pub(crate) fn into_buffers(self) -> (Vec<u8>, Vec<(u32, u32)>) {
+    pub(crate) fn into_buffers(self) -> Buffers {
         (self.bytes, self.parts)
     }
 

@@ -163,7 +163,7 @@ mod tests {
         all.merge(&other);
         let tally = all.get(2).expect("used");
         assert_eq!((tally.sent(), tally.count(Event::Acknowledged), tally.pending()), (2, 1, 0));
-        assert_eq!(tally.waits().map(|waits| waits.len()), Some(1));
+        assert_eq!(tally.waits().map(Histogram::len), Some(1));
         assert!(tally.waits().is_some_and(|waits| (9_900..=10_100).contains(&waits.max())));
         assert!(tally.late().is_some_and(|late| (2_970..=3_030).contains(&late.max())));
         assert_eq!(

@@ -223,15 +223,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 // Of a socket that is bound to all addresses, the one that it was asked at may change.
                 Seen::Often if local.is_any() => io.set_frequent(socket, peer, true),
                 Seen::Known | Seen::Often => {}
-                Seen::New => {
-                    self.on_centre_came(socket, peer, seen, now);
-                    self.on_centre_heard(socket, now, io);
-                }
-                Seen::Replaced(gone) => {
-                    io.set_frequent(socket, gone, false);
-                    self.on_centre_came(socket, peer, seen, now);
-                    self.on_centre_heard(socket, now, io);
-                }
+                Seen::New | Seen::Replaced(_) => self.on_centre_came((socket, peer), seen, now, io),
             }
         }
         if is_stirred {
@@ -249,7 +241,15 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     }
 
     #[cold]
-    fn on_centre_came(&mut self, socket: u32, peer: SocketAddr, seen: Seen, now: Clock) {
+    fn on_centre_came(&mut self, (socket, peer): (u32, SocketAddr), seen: Seen, now: Clock, io: &mut impl Io) {
+        if let Seen::Replaced(gone) = seen {
+            io.set_frequent(socket, gone, false);
+        }
+        self.count_centre(socket, peer, seen, now);
+        self.on_centre_heard(socket, now, io);
+    }
+
+    fn count_centre(&mut self, socket: u32, peer: SocketAddr, seen: Seen, now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         slot.state.counters.centres_online += 1;

@@ -112,7 +112,7 @@ impl Machine<'_, '_> {
                 self.push(value);
             }
             Op::Datetime(_) | Op::FsuId | Op::Param(_) | Op::Arg(_) | Op::Register(_) | Op::RegisterBytes(_) => {
-                self.read(op)?
+                self.read(op)?;
             }
             Op::Round => {
                 let digits = self.pop_whole()?.clamp(0, ROUND_DIGITS);

@@ -187,7 +187,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                     let peer = conn.peer;
                     conn.stalled_since_ms = now.mono_ms;
                     conn.unsent.advance(count, |reply, sent| {
-                        count_sent(counters, &sent);
+                        count_sent(counters, sent);
                         if tap.is_on()
                             && !tap.record(Traffic {
                                 kind: kind_of(sent.about),
