@@ -169,7 +169,7 @@ fn fleet_table(fleet: &Fleet, addresses: &[SocketAddr], say: Texts) -> Table {
         let mut shown = shown_ranges(&group.addresses, say);
         if !to.is_empty() {
             let before = if shown.is_empty() { "" } else { ", " };
-            shown += &format!("{before}{} {}", say.say("to"), shown_ranges(&to, say));
+            shown.extend([before, &say.say("to"), " ", &shown_ranges(&to, say)]);
         }
         let many = group.count.to_string();
         table.add_row([group.transport.name().to_owned(), many, names, shown, group.vendors]);

@@ -166,7 +166,13 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
         item.verdict.text = format!("{why} {}: {}", command.key_text, item.verdict.text);
         return Built::default();
     };
-    item.verdict = match reason {
+    item.verdict = verdict_of(rule, reason, about);
+    built((device, command), rule, memory(about))
+}
+
+/// What the rule that matched does.
+fn verdict_of(rule: &Rule, reason: Option<Reason>, about: About<'_>) -> Verdict {
+    match reason {
         Some(reason) => dropped(reason),
         None if rule.timeout => Verdict {
             what: "no reply",
@@ -174,8 +180,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
             text: "left unanswered on purpose (the rule's timeout)".into(),
         },
         None => Verdict { what: "reply", reason: None, text: when_due(rule, about) },
-    };
-    built((device, command), rule, memory(about))
+    }
 }
 
 fn wrong_checksum(device: &Device, frame: &Frame<'_>) -> Fault {

@@ -59,13 +59,13 @@ pub(super) fn write(fsu: &FsuPlan, out: &mut TextOut<'_>) -> io::Result<()> {
 fn dialled(transport: &str, connect: &ConnectPlan) -> String {
     let mut text = format!("{transport} {}", connect.to);
     if !connect.from.is_empty() {
-        text += &format!(" from {}", connect.from.join(", "));
+        text.extend([" from ", &connect.from.join(", ")]);
     }
     if let Some([first, most]) = connect.reconnect_ms {
-        text += &format!("; again within {first} to {most} ms");
+        text.extend([&*format!("; again within {first} to {most} ms")]);
     }
     if let Some(most) = connect.per_second {
-        text += &format!("; at most {most} a second");
+        text.extend([&*format!("; at most {most} a second")]);
     }
     text
 }

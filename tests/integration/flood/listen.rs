@@ -171,7 +171,9 @@ fn what_a_centre_leaves_out_is_sent_again_and_both_ends_agree() {
     until("all messages are acknowledged", || acked() >= 8);
     let ended = run.stop();
     let (code, said, report) = centre.stop(&tree);
-    pumps.into_iter().for_each(|pump| pump.join().expect("it ends"));
+    for pump in pumps {
+        pump.join().expect("it ends");
+    }
     assert_eq!(code, Some(0), "{said}");
     let ([hello, _, _, greeted], [alarms, again, wrong, acked]) = (counts(&report, "hello"), counts(&report, "alarm"));
     assert_eq!((hello, greeted, alarms, wrong, acked), (2, 2, 6, 0, 6), "{said}\n{}", ended.stdout.join("\n"));
