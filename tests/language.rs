@@ -502,3 +502,107 @@ fn limit_item_nodes_max() {
     check(&template, &rules(31), &format!("0100{request}"), "01001F");
     told(&template, &rules(32), "item.f32");
 }
+
+/// Meters with addresses of their own, as a template says it: `68 address cmd data 16`.
+fn addressed(value: &str) -> Value {
+    template(json!({
+        "dynamic_length": true,
+        "data_frame_type_flag": "{pdu_left}_cmd",
+        "pdu_left": [
+            {"name": "start", "length": 1, "value": "68"},
+            {"name": "address", "length": 3, "value": value, "match": true},
+            {"name": "cmd", "length": 1}
+        ],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "16"}],
+        "data_frame": [
+            {"data_frame_type": "11", "req_data_list": [{"name": "n", "length": 1}], "resp_data_list": [{"name": "n", "length": 1}, {"name": "v", "length": 2}]},
+            {"data_frame_type": "12", "resp_data_list": []}
+        ]
+    }))
+}
+
+/// What a meter with the address 000012 answers to a frame, however it comes; why it does not: the reason.
+fn meter(template: &Value, rules: &Value, request: &str) -> String {
+    let files = [("default.json".to_owned(), rules.clone())];
+    let params = json!({"params": {"addr": "000012"}});
+    let over = |transport: &str| {
+        Product::with(transport, &setup(template, &files), &params).unwrap_or_else(|told| panic!("{told}"))
+    };
+    let (mut told, wire) = (Vec::new(), bytes(request));
+    // Twice: the first request may be answered in another way than later ones.
+    for transport in ["udp", "tcp", "datagram", "broadcast"] {
+        let mut product = over(transport);
+        for _ in 0..2 {
+            told.push(match product.respond(&wire, now()) {
+                Outcome::Reply(got, _) => hex(&got),
+                Outcome::Dropped(reason) => reason.to_owned(),
+                Outcome::Silent => "silent".to_owned(),
+            });
+        }
+    }
+    for transport in ["tcp", "datagram"] {
+        let mut product = over(transport);
+        let sent = |product: &mut Product, wire: &[u8]| match transport {
+            "tcp" => product.stream(&[wire], now()),
+            _ => product.datagram_from(1, wire, now()).into_iter().map(|(_, sent)| sent).collect(),
+        };
+        let all: Vec<String> = sent(&mut product, &wire).iter().map(|sent| hex(sent)).collect();
+        told.push(if all.is_empty() { product.dropped().join(" ") } else { all.concat() });
+    }
+    assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
+    told.swap_remove(0)
+}
+
+#[test]
+fn a_device_answers_its_own_address_only() {
+    let rules = json!({"11": [{"when": "n == 1", "data": {"v": "1111"}}, {"data": {"v": "2222"}}], "12": {}});
+    for value in ["${param(addr)}$", " ${ substr(param(addr), 0) }$"] {
+        let check = |request: &str, expected: &str| {
+            assert_eq!(meter(&addressed(value), &rules, request), expected.replace(' ', ""))
+        };
+        check("68 000012 11 01 16", "68 000012 11 01 1111 16");
+        check("68 000012 11 02 16", "68 000012 11 02 2222 16");
+        check("68 000012 12 16", "68 000012 12 16");
+        check("68 000013 11 01 16", "unmatched");
+        check("68 000000 11 02 16", "unmatched");
+        check("68 000013 12 16", "unmatched");
+    }
+    // It is one condition of several.
+    let file = json!({"when": "n != 9 && reg(a) != 1", "11": {"when": {"n": "01"}, "data": {"v": "3333"}}});
+    let check = |request: &str, expected: &str| {
+        assert_eq!(meter(&addressed("${param(addr)}$"), &file, request), expected.replace(' ', ""));
+    };
+    check("68 000012 11 01 16", "68 000012 11 01 3333 16");
+    check("68 000012 11 02 16", "unmatched");
+    check("68 000013 11 01 16", "unmatched");
+}
+
+#[test]
+fn what_a_parameter_to_match_does_not_go_with() {
+    let rules = json!({"11": {}, "12": {}});
+    let check = |change: &dyn Fn(&mut Value), expected: &str| {
+        let mut template = addressed("${param(addr)}$");
+        change(&mut template["protocol"]);
+        let told = product("tcp", &template, &rules).err().unwrap_or_default();
+        assert!(told.contains(expected), "{told}");
+    };
+    let value = |value: &'static str| move |protocol: &mut Value| protocol["pdu_left"][1]["value"] = json!(value);
+    check(&|_| {}, "the rules read param(addr), and this FSU has no such parameter");
+    check(
+        &value("${seq()}$"),
+        "/protocol/pdu_left/1/value: error: a field that is marked match needs a constant or a parameter",
+    );
+    check(&value("${nothing(param(addr))}$"), "/protocol/pdu_left/1/value: error: ");
+    check(&|protocol| protocol["pdu_left"][1]["match"] = json!(false), "/protocol/pdu_left/1/value: error: ");
+    check(
+        &|protocol| protocol["errors"] = json!({"unknown_command": {}}),
+        "/protocol/pdu_left/1/value: error: `errors` of the template would answer frames for other devices too",
+    );
+    check(
+        &|protocol| {
+            protocol["data_frame"][0]["req_data_list"][0] =
+                json!({"name": "n", "length": 1, "value": "${param(addr)}$", "match": true});
+        },
+        "/req_data_list/0",
+    );
+}

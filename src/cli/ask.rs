@@ -24,6 +24,7 @@ use fsu_core::client::layouts::Others;
 use fsu_core::client::own::Own;
 use fsu_core::client::request;
 use fsu_core::client::verify::{Expected, error_reply, expected};
+use fsu_flood::workload::left_out::fit;
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::template::ErrorReply;
 use fsu_plan::texts::Texts;
@@ -135,6 +136,10 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
         set_did(device, &mut request, did)?;
     }
     let own = Own::new(fsu, device);
+    if own.is_bound() && expects_nothing(own.device(command), command, &request) {
+        let given: Vec<&str> = values.iter().map(|(name, _)| &**name).collect();
+        fit(own.device(command), command, &given, &mut request);
+    }
     let should = expected(own.device(command), command, &request);
     let follows = should.follows();
     let patience = Patience { timeout_ms: args.timeout_ms.max(1), retries: args.retries };
@@ -309,6 +314,12 @@ impl Ended {
     fn is_late(&self) -> bool {
         self.outcome == Outcome::TimedOut || self.missing > 0
     }
+}
+
+/// Whether no rule answers this raw request.
+fn expects_nothing(device: &Device, command: usize, raw: &[u8]) -> bool {
+    let data_len = raw.len().saturating_sub(device.template.left_len + device.template.tail_len);
+    matching(device, command, &Frame { raw, wire: raw, data_len }).is_none()
 }
 
 /// Replies that the rules give to this raw request.

@@ -14,14 +14,19 @@ use fsu_plan::model::fleet::Fleet;
 use serde_json::{Value, json};
 
 /// Three meters with addresses of their own. Their frames: 68, the address, the command, a byte, data, 16.
-fn meters(rules: &Value) -> Fleet {
+fn meters(rules: &Value, is_matched: bool) -> Fleet {
     let dir = tempfile::tempdir().unwrap();
     let field = |name: &str, length: usize| json!({"name": name, "length": length});
     let command = |key: &str, response: Value| json!({"data_frame_type": key, "req_data_list": [field("n", 1)], "resp_data_list": [field("n", 1), response]});
+    let mut address = field("address", 3);
+    if is_matched {
+        address["value"] = json!("${param(meter)}$");
+        address["match"] = json!(true);
+    }
     let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
         "dynamic_length": true,
         "data_frame_type_flag": "fc",
-        "pdu_left": [{"name": "start", "length": 1, "value": "68"}, field("address", 3), field("fc", 1)],
+        "pdu_left": [{"name": "start", "length": 1, "value": "68"}, address, field("fc", 1)],
         "pdu_tailer": [{"name": "end", "length": 1, "value": "16"}],
         "data_frame": [command("11", field("v", 2)), command("12", json!({"name": "text", "type": "str", "length": "rest"}))]
     }});
@@ -44,7 +49,11 @@ fn meters(rules: &Value) -> Fleet {
 /// What each of three meters is asked and answers: lists of `request reply`, after a check of each reply. `left_out`: the rest.
 #[track_caller]
 fn check(rules: &Value, expected: [&[&str]; 3], left_out: &[(&str, Why, usize)]) {
-    let fleet = meters(rules);
+    check_of(meters(rules, false), expected, left_out);
+}
+
+#[track_caller]
+fn check_of(fleet: Fleet, expected: [&[&str]; 3], left_out: &[(&str, Why, usize)]) {
     let mut profiles = Profiles::default();
     for (fsu, expected) in fleet.fsus.iter().zip(expected) {
         let profile = profiles.of(fsu, &Wanted::default()).unwrap();
@@ -85,6 +94,9 @@ fn a_condition_on_a_parameter_gives_each_fsu_its_own_request() {
     check(&when("param(meter) == address && n >= 0"), own, &left);
     check(&json!({"when": "address == param(meter) || address == 'AAAAAA'", "11": answer}), own, &left);
     check(&json!({"11": [{"when": "address == param(meter)", "data": answer["data"]}, {"timeout": true}]}), own, &left);
+    // The template says it.
+    check_of(meters(&json!({"11": answer}), true), own, &left);
+    check_of(meters(&when("n == 0"), true), own, &left);
     let state = [("11", Why::State, 3), ("12", Why::NoRule, 3)];
     check(&when("address == param(meter) && reg(a) == 1"), [&[], &[], &[]], &state);
     // The first value that a field is compared with.

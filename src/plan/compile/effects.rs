@@ -3,6 +3,7 @@
 use super::calc;
 use super::expr::{self, ExprError, Scope};
 use super::kept::Kept;
+use super::own_value;
 use super::registers::{counter_name, keyed_name, set_text};
 use super::scope::{CommandScope, fields_of, is_comment};
 use crate::config::at::{At, Json, Pos};
@@ -24,10 +25,12 @@ pub(super) struct Effects {
 
 /// `when` as a text.
 pub(super) fn test(diags: &mut Diags, raw: &At<RawRule>, scope: &CommandScope<'_, '_, '_>) -> Option<Box<Calc>> {
-    let when = raw.when.as_ref()?;
-    let own = when.test.as_deref().map(|text| (text, when.pos));
-    let of_file = when.of_file.as_ref().map(|of_file| (&*of_file.value, of_file.pos));
-    let parts: Vec<(&str, Pos)> = own.into_iter().chain(of_file).collect();
+    let when = raw.when.as_ref();
+    let own = when.and_then(|when| Some((when.test.as_deref()?, when.pos)));
+    let of_file = when.and_then(|when| when.of_file.as_ref().map(|of_file| (&*of_file.value, of_file.pos)));
+    let of_template = own_value::conditions(scope.key.draft);
+    let of_template = of_template.iter().map(|(text, pos)| (&**text, *pos));
+    let parts: Vec<(&str, Pos)> = own.into_iter().chain(of_file).chain(of_template).collect();
     let mut calc = None;
     // Each by itself, so that what is wrong has its column.
     for (text, pos) in &parts {
@@ -43,14 +46,16 @@ pub(super) fn test(diags: &mut Diags, raw: &At<RawRule>, scope: &CommandScope<'_
             }
         }
     }
-    if let [(own, _), (of_file, _)] = &*parts {
-        match calc::alone(&format!("({of_file}) && ({own})"), &Condition(scope)) {
-            Ok(both) => calc = Some(both),
-            Err(wrong) => diags.error(when.pos, wrong),
+    let at = when.map_or(raw.pos, |when| when.pos);
+    if parts.len() > 1 {
+        let all: Vec<String> = parts.iter().rev().map(|(text, _)| format!("({text})")).collect();
+        match calc::alone(&all.join(" && "), &Condition(scope)) {
+            Ok(all) => calc = Some(all),
+            Err(wrong) => diags.error(at, wrong),
         }
     }
     let calc = calc?;
-    diags.charge(when.pos, calc::memory(&calc), "`when` of this rule");
+    diags.charge(at, calc::memory(&calc), "`when` of this rule");
     Some(Box::new(calc))
 }
 

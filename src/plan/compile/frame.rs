@@ -5,6 +5,7 @@ use super::coding;
 use super::expr::is_dynamic;
 use super::field::{self, Padding, is_data_frame_length, known, outside, split_name};
 use super::moved::Handed;
+use super::own_value;
 use super::sample;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
@@ -147,10 +148,13 @@ fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
             diags.error(value.pos, "an unknown placeholder (known: {{data_frame_length}})");
         }
         // An empty text is zero, or padding.
+        // The rules are compiled with it.
+        Some(value) if is_match(raw) && own_value::expression(value).is_some() => {}
         Some(value) if is_function(value) => {
             sample::function(diags, slot, value);
-            if raw.matches.as_ref().is_some_and(|matches| matches.value) {
-                diags.error(value.pos, "a field that is marked match needs a constant, and this is a function");
+            if is_match(raw) {
+                let needs = "a field that is marked match needs a constant or a parameter (param)";
+                diags.error(value.pos, format!("{needs}, and this is another function"));
             }
         }
         Some(value) if !matches!(&value.value, Json::Str(text) if text.is_empty()) => {
@@ -158,6 +162,11 @@ fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
         }
         _ => {}
     }
+}
+
+/// Must requests carry its value?
+fn is_match(raw: &RawField) -> bool {
+    raw.matches.as_ref().is_some_and(|matches| matches.value)
 }
 
 /// Is this value made for each request?
@@ -305,7 +314,7 @@ fn versions(
 ) -> Box<[Constant]> {
     let mut out = Vec::new();
     for (field, raw) in plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail)) {
-        if !raw.matches.as_ref().is_some_and(|matches| matches.value) || field.computed != Computed::No {
+        if !is_match(raw) || field.computed != Computed::No {
             continue;
         }
         match &raw.value.value {

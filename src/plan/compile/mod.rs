@@ -50,6 +50,7 @@ mod memory;
 mod messages;
 pub mod moved;
 mod number;
+mod own_value;
 mod params;
 pub mod payload;
 pub mod profile;

@@ -11,6 +11,7 @@ use super::key::key_digits;
 use super::layouts::{self, Family};
 use super::messages::{self, MessagesOf};
 use super::moved::area_in;
+use super::own_value;
 use super::payload::ByPlace;
 use super::registers::registers;
 use super::reply::{self, Sources, header_lookup};
@@ -81,6 +82,7 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, kept: Kept, limited: &mut Vec<
         named: family.drafts().map(|draft| vec![false; draft.commands.len()]).collect(),
         rules: all,
     };
+    family.drafts().for_each(|draft| own_value::check(diags, draft));
     for (_, file) in of.files {
         compiler.file(diags, file, limited);
     }
