@@ -33,11 +33,11 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The shipped templates; those of the gallery have tests of their own (`tests/gallery.rs`).
+/// The shipped templates; those of the gallery have tests of their own (`tests/gallery.rs`), those of the scenarios below.
 fn templates() -> Vec<PathBuf> {
     let all = json_files(&path("config"));
     all.into_iter()
-        .filter(|p| !p.starts_with(path("config/gallery")))
+        .filter(|p| !p.starts_with(path("config/gallery")) && !p.starts_with(path("config/scenarios")))
         .filter(|p| read(p).get("protocol").is_some_and(|p| p.is_object()))
         .collect()
 }
@@ -139,4 +139,23 @@ fn every_rule_file_is_named_by_a_template() {
     for file in json_files(&path("config")).into_iter().filter(|p| p.parent().unwrap().ends_with("rules")) {
         assert!(named.contains(&file.canonicalize().unwrap()), "{} is named by no template", file.display());
     }
+}
+
+#[test]
+fn every_scenario_is_a_fleet_that_speaks_first_without_a_warning() {
+    let mut scenarios = 0;
+    for entry in std::fs::read_dir(path("config/scenarios")).unwrap() {
+        let main = entry.unwrap().path().join("sys_config.json");
+        if !main.is_file() {
+            continue;
+        }
+        let (fleet, lines) = product::compiled(&main);
+        assert_eq!(lines, [""; 0], "{}", main.display());
+        let fleet = fleet.unwrap();
+        assert!(fleet.fsus.iter().all(|fsu| fsu.talks && fsu.connect.is_some()), "{}", main.display());
+        assert!(fleet.accounts.iter().any(|account| account.is_acknowledged), "{}", main.display());
+        assert!(main.with_file_name("README.md").is_file());
+        scenarios += 1;
+    }
+    assert_eq!(scenarios, 4);
 }

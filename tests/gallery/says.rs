@@ -140,12 +140,11 @@ impl Speaker {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        match &mut self.connection {
-            Some(connection) => drop(self.mock.on_bytes(connection, bytes, self.moment, &mut self.replies)),
-            None => {
-                let datagram = Incoming { peer: peer(), bytes };
-                self.mock.on_datagram(self.fsu, datagram, self.moment, &mut self.replies);
-            }
+        if let Some(connection) = &mut self.connection {
+            self.mock.on_bytes(connection, bytes, self.moment, &mut self.replies);
+        } else {
+            let datagram = Incoming { peer: peer(), bytes };
+            self.mock.on_datagram(self.fsu, datagram, self.moment, &mut self.replies);
         }
         self.speak();
     }

@@ -269,16 +269,15 @@ impl Profiles {
         let devices: Vec<*const Device> = fsu.devices.iter().map(Arc::as_ptr).collect();
         let is = |made: &Made| made.devices == devices && made.faults == fsu.faults;
         let known = self.made.iter().find(|made| is(made)).map(|made| &made.asked);
-        let asked = match known.filter(|asked| !asked.is_own) {
-            Some(asked) => asked.clone(),
-            None => {
-                let is_first = known.is_none();
-                let asked = self.make(fsu, wanted)?;
-                if is_first {
-                    self.made.push(Made { devices, faults: fsu.faults.clone(), asked: asked.clone() });
-                }
-                asked
+        let asked = if let Some(asked) = known.filter(|asked| !asked.is_own) {
+            asked.clone()
+        } else {
+            let is_first = known.is_none();
+            let asked = self.make(fsu, wanted)?;
+            if is_first {
+                self.made.push(Made { devices, faults: fsu.faults.clone(), asked: asked.clone() });
             }
+            asked
         };
         for (label, why) in asked.left_out {
             match self.left_out.iter_mut().find(|there| (there.label, there.why) == (label, why)) {

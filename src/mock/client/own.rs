@@ -24,7 +24,7 @@ impl Own {
         if !device.rules.iter().any(|rules| reads(rules)) {
             return Self { shared: Arc::clone(device), bound: None };
         }
-        let of_command = |rules: &Box<[Rule]>| {
+        let of_command = |rules: &[Rule]| {
             if reads(rules) { rules.iter().map(|rule| bound(fsu, rule)).collect() } else { Box::default() }
         };
         let bound = Device {
@@ -33,7 +33,7 @@ impl Own {
             sub_dev_addr: device.sub_dev_addr,
             template: Arc::clone(&device.template),
             verify_checksum: device.verify_checksum,
-            rules: device.rules.iter().map(of_command).collect(),
+            rules: device.rules.iter().map(|rules| of_command(rules)).collect(),
             cycles: device.cycles,
             registers: Box::default(),
             keeps: Arc::clone(&device.keeps),

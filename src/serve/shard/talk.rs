@@ -23,6 +23,7 @@ use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::wire::reason::Reason;
 use std::mem::take;
+use std::net::SocketAddr;
 
 /// What a shard keeps of an FSU that talks. FSUs that do not have none.
 #[derive(Debug, Default)]
@@ -129,9 +130,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.talk(socket, Cause::Due, now, io);
     }
 
-    /// A centre was heard for the first time.
-    pub(crate) fn on_centre_heard(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
-        if self.fsu_that_talks(socket).is_some() {
+    /// A centre was heard for the first time. The one of `connect` was known from the start.
+    pub(crate) fn on_centre_heard(&mut self, socket: u32, peer: SocketAddr, now: Clock, io: &mut impl Io) {
+        let is_new = |fsu: &Fsu| fsu.connect.as_ref().is_none_or(|connect| connect.to != peer);
+        if self.fsu_that_talks(socket).is_some_and(is_new) {
             self.talk(socket, Cause::Connect, now, io);
         }
     }

@@ -246,7 +246,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             io.set_frequent(socket, gone, false);
         }
         self.count_centre(socket, peer, seen, now);
-        self.on_centre_heard(socket, now, io);
+        self.on_centre_heard(socket, peer, now, io);
     }
 
     fn count_centre(&mut self, socket: u32, peer: SocketAddr, seen: Seen, now: Clock) {
