@@ -75,7 +75,7 @@ fn datagram_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// [::] hears IPv4 too, whatever net.ipv6.bindv6only says.
+/// `[::]` hears IPv4 too, whatever net.ipv6.bindv6only says.
 fn both_families(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     if address.is_ipv6() { socket.set_only_v6(!address.ip().is_unspecified()) } else { Ok(()) }
 }

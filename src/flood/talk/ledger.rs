@@ -1,4 +1,4 @@
-//! `--message-ledger`: what happened to each message, a line of JSON each; and two of them compared ([`compare`]).
+//! `--message-ledger`: what happened to each message, a line of JSON each; and two of them compared ([`mod@compare`]).
 //!
 //! `run` and `flood` write the same lines. A message has a key, a hash of its first frame ([`key`]). So the lines of both ends belong
 //! together without a number on the wire.

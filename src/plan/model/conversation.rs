@@ -52,7 +52,7 @@ pub struct Heeded {
 pub struct DeviceMessage {
     /// Its name.
     pub name: Box<str>,
-    /// Its number in [`super::fleet::Fleet::messages`]: the account that it is counted in.
+    /// Its number in [`super::fleet::Fleet::accounts`]: the account that it is counted in.
     pub account: u32,
     /// Its frames as a rule without a request: `cycle`, `burst`, `set`, `store`, faults, delay, and a condition on registers and
     /// parameters. [`Rule::frames`] names the frame of each reply; never empty.
