@@ -153,7 +153,7 @@ fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
         Some(value) if is_function(value) => {
             sample::function(diags, slot, value);
             if is_match(raw) {
-                let needs = "a field that is marked match needs a constant or a parameter (param)";
+                let needs = "a field that is marked match needs a constant or a parameter (`param`)";
                 diags.error(value.pos, format!("{needs}, and this is another function"));
             }
         }

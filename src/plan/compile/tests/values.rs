@@ -57,7 +57,7 @@ fn n05_functions_in_header_values() {
     let mut files = files();
     with(&mut files, "${hour}$");
     files["t.json"]["protocol"]["pdu_left"][1]["match"] = json!(true);
-    let wrong = "a field that is marked match needs a constant or a parameter (param), and this is another function";
+    let wrong = "a field that is marked match needs a constant or a parameter (`param`), and this is another function";
     check_all(&files, &[&format!("/protocol/pdu_left/1/value: error: {wrong}")], "match");
 }
 
