@@ -49,11 +49,11 @@ fn meters(rules: &Value, is_matched: bool) -> Fleet {
 /// What each of three meters is asked and answers: lists of `request reply`, after a check of each reply. `left_out`: the rest.
 #[track_caller]
 fn check(rules: &Value, expected: [&[&str]; 3], left_out: &[(&str, Why, usize)]) {
-    check_of(meters(rules, false), expected, left_out);
+    check_of(&meters(rules, false), expected, left_out);
 }
 
 #[track_caller]
-fn check_of(fleet: Fleet, expected: [&[&str]; 3], left_out: &[(&str, Why, usize)]) {
+fn check_of(fleet: &Fleet, expected: [&[&str]; 3], left_out: &[(&str, Why, usize)]) {
     let mut profiles = Profiles::default();
     for (fsu, expected) in fleet.fsus.iter().zip(expected) {
         let profile = profiles.of(fsu, &Wanted::default()).unwrap();
@@ -95,8 +95,8 @@ fn a_condition_on_a_parameter_gives_each_fsu_its_own_request() {
     check(&json!({"when": "address == param(meter) || address == 'AAAAAA'", "11": answer}), own, &left);
     check(&json!({"11": [{"when": "address == param(meter)", "data": answer["data"]}, {"timeout": true}]}), own, &left);
     // The template says it.
-    check_of(meters(&json!({"11": answer}), true), own, &left);
-    check_of(meters(&when("n == 0"), true), own, &left);
+    check_of(&meters(&json!({"11": answer}), true), own, &left);
+    check_of(&meters(&when("n == 0"), true), own, &left);
     let state = [("11", Why::State, 3), ("12", Why::NoRule, 3)];
     check(&when("address == param(meter) && reg(a) == 1"), [&[], &[], &[]], &state);
     // The first value that a field is compared with.
