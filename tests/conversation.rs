@@ -391,3 +391,18 @@ fn limit_said_max_then_others_have_their_turn() {
     world.until(1);
     assert_eq!((world.counted()[0], world.next_ms), (65, None));
 }
+
+/// What is written as the default is what a trigger would give.
+#[test]
+fn a_default_of_digits_means_what_a_trigger_means() {
+    let mut world = World::new(
+        "datagram",
+        json!({"m": {"frame": "0200", "on": "trigger",
+        "data": {"kind": "${arg(kind, 10)}$", "serial": "${arg(serial, 010) + 1}$"}}}),
+    );
+    world.start(Audience::Some);
+    world.trigger("m", &[]).unwrap();
+    world.trigger("m", &[("kind", "10"), ("serial", "010")]).unwrap();
+    let same = (0, frame("0200", 11, "10"));
+    assert_eq!(world.said(), lines(&[same.clone(), same]));
+}

@@ -117,6 +117,13 @@ impl<'t> Lexer<'t> {
         Err(self.error(self.at, wrong))
     }
 
+    /// The digits at a place, if nothing else belongs to the number there.
+    pub(super) fn digits(&self, at: usize) -> Option<&'t str> {
+        let rest = self.text.get(at..)?;
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '.' || c == '_')).unwrap_or(rest.len());
+        rest.get(..end).filter(|digits| digits.bytes().all(|c| c.is_ascii_digit()))
+    }
+
     fn number(&self, rest: &'t str) -> Result<(Token<'t>, usize), CalcError> {
         let bytes = rest.as_bytes();
         let digit = |at: usize| bytes.get(at).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b'_');

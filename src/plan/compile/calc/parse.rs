@@ -200,6 +200,17 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// Digits alone before a closing parenthesis, as a text.
+    fn digits(&mut self) -> Result<Option<Node<'t>>, CalcError> {
+        let (Token::Number(_), at) = self.next else { return Ok(None) };
+        let Some(digits) = self.lexer.digits(at) else { return Ok(None) };
+        if !matches!(self.lexer.clone().next()?.0, Token::Sign(")")) {
+            return Ok(None);
+        }
+        self.advance()?;
+        self.node(at, What::Text(digits)).map(Some)
+    }
+
     /// A field, or a function's call.
     fn named(&mut self, name: &'t str, at: usize) -> Result<Node<'t>, CalcError> {
         let before = self.lexer.clone();
@@ -227,7 +238,12 @@ impl<'t> Parser<'t> {
         let has_more = if first.is_some() { self.takes(",")? } else { !matches!(self.next.0, Token::Sign(")")) };
         if has_more {
             loop {
-                given.push(self.expression()?);
+                // What a trigger gives is a text: digits alone mean the same as from a trigger.
+                let digits = if matches!(called, Called::Arg) { self.digits()? } else { None };
+                given.push(match digits {
+                    Some(digits) => digits,
+                    None => self.expression()?,
+                });
                 if !self.takes(",")? {
                     break;
                 }
