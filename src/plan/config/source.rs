@@ -19,6 +19,8 @@ pub const MAIN_FILE: &str = "sys_config.json";
 
 /// The directory of the gallery in the embedded tree: public protocols, with a main file of its own.
 pub const GALLERY_DIR: &str = "gallery";
+/// The directory of the scenarios, which `scripts/scenario.sh` plays from the sources.
+const SCENARIOS_DIR: &str = "scenarios";
 
 /// Why a file cannot be read.
 #[derive(Debug, Error)]
@@ -173,9 +175,11 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
 /// A file in the binary: its path from the root of its configuration, and its contents.
 pub type EmbeddedFile = (&'static Path, &'static [u8]);
 
-/// Every file of the embedded configuration, sorted by path. The gallery is another configuration: [`gallery_files`].
+/// Every file of the embedded configuration, sorted by path. The gallery is another configuration: [`gallery_files`]. Scenarios are
+/// none of it.
 pub fn embedded_files() -> Vec<EmbeddedFile> {
-    files_of(&EMBEDDED).into_iter().filter(|(path, _)| !path.starts_with(GALLERY_DIR)).collect()
+    let is_apart = |path: &Path| path.starts_with(GALLERY_DIR) || path.starts_with(SCENARIOS_DIR);
+    files_of(&EMBEDDED).into_iter().filter(|(path, _)| !is_apart(path)).collect()
 }
 
 /// Every file of the small configuration, and the schemas that its files name, sorted by path.
