@@ -168,9 +168,15 @@ const CLOCK_IN_ACK: [&str; 1] = ["hj212"];
 /// Rules with which the program takes those steps. No wait ends.
 fn follow(name: &str, rules: &mut Value) {
     let messages = rules["messages"].as_object_mut().unwrap();
-    for rule in messages.values_mut().map(|rule| rule.as_object_mut().unwrap()) {
+    let taken: Vec<String> = steps(name).into_iter().map(|one| one.message).collect();
+    for (message, rule) in messages.iter_mut() {
+        let rule = rule.as_object_mut().unwrap();
         rule.remove("every_ms");
         rule.entry("on").or_insert(json!("trigger"));
+        // What is behind the last step does not follow its acknowledgement.
+        if !taken.contains(message) {
+            rule.insert("on".to_owned(), json!("trigger"));
+        }
         if let Some(ack) = rule.get_mut("ack") {
             ack["within_ms"] = json!(3_600_000);
         }
