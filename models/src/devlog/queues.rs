@@ -35,7 +35,7 @@ impl Story {
 
 /// The queue's two ends. This thread is the logger.
 fn queue(bytes: usize, on_full: OnFull) -> (Tap, TapReader) {
-    let wanted = Wanted { device_log: true, ledger: true, codec: false };
+    let wanted = Wanted { device_log: true, ledger: true, messages: false, codec: false };
     pair(wanted, bytes, 2, on_full, crate::sync::current())
 }
 
