@@ -88,12 +88,18 @@ pub fn known(test: &Calc, request: &[u8]) -> Option<bool> {
 #[cold]
 fn holds(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> bool {
     let device = turn.home(device);
+    holds_at(turn, device, (request, true), test)
+}
+
+/// The same with what the device with that number remembers. The scratch may have a trace of the frame, or has none of it.
+#[cold]
+pub(super) fn holds_at(turn: &mut Turn<'_>, device: usize, (request, is_traced): (&[u8], bool), test: &Calc) -> bool {
     let mut dice = turn.dice();
     let Turn { fsu, state, scratch, moment, .. } = turn;
     let seq = state.replies + 1;
     let mut inputs = Inputs {
         request,
-        trace: Some(&scratch.trace),
+        trace: is_traced.then_some(&scratch.trace),
         state: Some(state),
         device,
         id_hex: &fsu.id,

@@ -1,18 +1,16 @@
 //! What a device says unasked, and what acknowledges it (spec conversation.md).
 
-use super::build::Inputs;
-use super::calc;
 use super::layouts;
 use super::random::{self, Dice};
 use super::reply::gap_ns;
-use super::rule::{next_number, set_registers};
+use super::rule::{holds_at, next_number, set_registers};
 use super::turn::{Asked, Form, Turn};
 use super::varying;
 use crate::about::{self, About, NO_REPLY, What, told};
 use crate::faults::{self, Target};
 use crate::state::identity::{STEP, mix};
 use crate::state::talk::{Buffers, Talk, WAITING_MAX, Waiting};
-use fsu_plan::model::calc::{self as plan, Calc};
+use fsu_plan::model::calc as plan;
 use fsu_plan::model::conversation::{Conversation, DeviceMessage, On, Otherwise};
 use fsu_plan::model::fault::{Place, Struck};
 use fsu_plan::model::fleet::Fsu;
@@ -110,31 +108,7 @@ impl<'a> Turn<'a> {
 /// Whether a message's condition holds now.
 pub(crate) fn holds(turn: &mut Turn<'_>, which: Which<'_>) -> bool {
     let Some(test) = &which.message.rule.test else { return true };
-    tests(turn, which.device, &[], test)
-}
-
-#[cold]
-fn tests(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> bool {
-    let mut dice = turn.dice();
-    let Turn { fsu, state, scratch, moment, .. } = turn;
-    let seq = state.replies + 1;
-    let mut inputs = Inputs {
-        request,
-        trace: None,
-        state: Some(state),
-        device,
-        id_hex: &fsu.id,
-        seq,
-        due: moment.now,
-        moment: Some(moment),
-        calendar: &mut scratch.calendar,
-        dice: &mut dice,
-        item: None,
-    };
-    calc::test(test, request, Some(&mut inputs), &mut scratch.built.text).unwrap_or_else(|why| {
-        inputs.failed(why);
-        false
-    })
+    holds_at(turn, which.device, (&[], false), test)
 }
 
 /// The delay of a message.
@@ -406,8 +380,11 @@ fn acknowledged(turn: &mut Turn<'_>, (device, index): (usize, usize), of: &Arc<C
     let Some(waiting) = turn.talk(device).and_then(|(_, talk)| talk.waiting.get(index)) else { return };
     let number = usize::from(waiting.message);
     let Some(message) = of.messages.get(number) else { return };
-    let accepts =
-        message.ack.as_ref().and_then(|ack| ack.when.as_ref()).is_none_or(|test| tests(turn, device, frame, test));
+    let accepts = message
+        .ack
+        .as_ref()
+        .and_then(|ack| ack.when.as_ref())
+        .is_none_or(|test| holds_at(turn, device, (frame, false), test));
     if !accepts {
         return give_up(turn, device, index, Event::Refused);
     }
