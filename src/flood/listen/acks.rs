@@ -25,7 +25,7 @@ pub struct AckPolicy {
 pub enum Fate {
     /// It is not sent.
     Dropped,
-    /// It leaves after so many milliseconds.
+    /// It leaves after this many milliseconds.
     Sent {
         /// The wait.
         after_ms: u64,

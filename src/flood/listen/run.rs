@@ -80,7 +80,7 @@ fn both_families(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     if address.is_ipv6() { socket.set_only_v6(!address.ip().is_unspecified()) } else { Ok(()) }
 }
 
-/// A thread's share: all listeners, and every so many-th socket of datagrams, so that an FSU is always heard by the same thread.
+/// A thread's share: all listeners, and one of every `threads` datagram sockets, so that an FSU is always heard by the same thread.
 fn share(bound: &[Bound], number: usize, threads: usize) -> io::Result<Sockets> {
     let listeners = bound.iter().filter_map(|bound| bound.listener.as_ref()).map(TcpListener::try_clone);
     let datagrams = bound.iter().skip(number).step_by(threads.max(1)).map(|bound| bound.datagrams.try_clone());

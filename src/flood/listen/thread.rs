@@ -111,9 +111,9 @@ pub struct Desk<'a> {
     pub(super) later: Later<Pending>,
     /// The run's clock, at the last look.
     pub(super) now_ns: u64,
-    /// The raw frame of the message at hand.
+    /// The raw frame of the current message.
     pub(super) raw: Vec<u8>,
-    /// The acknowledgement of the message at hand, without an outer frame.
+    /// The acknowledgement of the current message, without an outer frame.
     pub(super) wire: Vec<u8>,
     ack_raw: Vec<u8>,
     lines: Vec<u8>,

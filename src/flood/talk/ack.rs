@@ -249,7 +249,7 @@ fn other(byte: u8) -> u8 {
     }
 }
 
-/// Makes the checksum of a frame wrong, and its bytes on the wire anew.
+/// Makes the checksum of a frame wrong, and builds its bytes on the wire again.
 fn break_sum(template: &Template, raw: &mut [u8], wire: &mut Vec<u8>) {
     let Some(sum) = &template.checksum else { return };
     let at = sum.at.in_frame(raw.len());

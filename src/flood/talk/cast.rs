@@ -230,7 +230,7 @@ impl Cast {
     }
 }
 
-/// Does a message leave by itself in so many milliseconds after the device is connected?
+/// Does a message leave by itself within that many milliseconds after the device is connected?
 fn is_due(message: &DeviceMessage, within_ms: u64) -> bool {
     let is_free = message.within.is_none() && message.rule.test.is_none();
     let at_once = message.on.iter().any(|on| matches!(on, On::Start | On::Connect));

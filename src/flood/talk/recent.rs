@@ -83,7 +83,7 @@ impl Recent {
 mod tests {
     use super::*;
 
-    /// Messages as letters, `!` acknowledges the last one, digits let so many seconds pass; capitals are unique ones.
+    /// Messages as letters, `!` acknowledges the last one, digits let that many seconds pass; capitals are unique ones.
     fn check(said: &str, expected: &str) {
         let (mut recent, mut now_ms, mut last, mut found) = (Recent::default(), 0, ' ', String::new());
         for c in said.chars() {

@@ -30,7 +30,7 @@ pub enum Next {
     },
     /// Perhaps the beginning of a frame.
     More,
-    /// No frame begins in so many bytes.
+    /// No frame begins in this many bytes.
     Skip(usize),
 }
 

@@ -80,10 +80,6 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// FSUs that talk begin to, as soon as the shard turns.
     pub(crate) fn start_talks(&mut self, now: Clock) {
         self.talkers.forget_timers();
-        let talks = |slot: &&super::slots::FsuSlot| self.fleet.fsus[slot.fsu as usize].talks;
-        if !self.slots.iter().any(|slot| talks(&slot)) {
-            return;
-        }
         for socket in 0..self.slots.places() {
             if self.fsu_that_talks(socket).is_some() {
                 self.talk_at(socket, now.mono_ms.max(1));

@@ -17,7 +17,7 @@ use fsu_core::admit::{Unheard, admit};
 use fsu_core::answer::turn::Turn;
 use fsu_core::faults::is_offline;
 use fsu_core::moment::Moment;
-use fsu_core::replies::Sent;
+use fsu_core::replies::{How, Sent};
 use fsu_core::sink::{Outgoing, Sink};
 use fsu_core::stage::Incoming;
 use fsu_core::state::Counters;
@@ -305,51 +305,19 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         slot.beat_due_ms = schedule.next_ms(slot.beat_due_ms, now.mono_ms);
         self.later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
 
-        // Those that have not asked, so no local address is known.
-        let mut fixed = static_centres(self.fleet.center, fsu);
         if is_offline(fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {
             return;
         }
-        if slot.clients.is_empty() && fixed == [None; 2] {
+        if slot.clients.is_empty() && static_centres(self.fleet.center, fsu) == [None; 2] {
             return;
         }
-        self.buffers.beat.clear();
-        self.protocol.heartbeat(fsu, &mut self.buffers.beat);
-        let mut sink = DatagramSink {
-            io,
-            later: &mut self.later,
-            notes: &mut self.notes,
-            tap: &mut self.tap,
-            fsu,
-            fsu_number: slot.fsu,
-            socket,
-            peer: fsu.bind,
-            local: Local::ANY,
-            now,
-            arrived_ns: now.unix_ns,
-            no_room: [0; Reason::NO_ROOM.len()],
-            room_bytes: usize::MAX,
-            amplified: 0,
-            telling: Telling::default(),
-            told: None,
-            effort: 0,
-        };
-        for index in 0..slot.clients.len() {
-            if let Some(Some(Route { peer, local })) =
-                slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms, &self.routes)
-            {
-                (sink.peer, sink.local) = (peer, local);
-                sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
-                fixed = fixed.map(|centre| centre.filter(|&centre| centre != peer));
-            }
-        }
-        for peer in fixed.into_iter().flatten() {
-            (sink.peer, sink.local) = (peer, Local::ANY);
-            sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
-        }
-        let no_room = sink.no_room;
-        self.effort.add(FRAME_EFFORT * (1 + slot.clients.len()));
-        count_no_room(&mut slot.state.counters, no_room);
+        let mut beat = std::mem::take(&mut self.buffers.beat);
+        beat.clear();
+        self.protocol.heartbeat(fsu, &mut beat);
+        let (what, about) = (Outgoing::Heartbeat, About::HEARTBEAT);
+        let sent = Sent { what, how: How::InTurn, due_ns: now.unix_ns, about, bytes: &beat };
+        self.say_datagram(socket, Speech { to: To::All, sent }, now, io);
+        self.buffers.beat = beat;
     }
 }
 
