@@ -1,8 +1,8 @@
 //! What `flood` can be told as a centre.
 
 use clap::{Args, ValueHint};
+use fsu_flood::hear::acks::AckPolicy;
 use fsu_flood::listen::DIALLED_MAX;
-use fsu_flood::listen::acks::AckPolicy;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

@@ -257,6 +257,8 @@ impl Asked<'_> {
         let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
         let (threads, cpus) = threads(self.args)?;
         let pace = self.pace()?;
+        let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53));
+        let (heard, heard_notes) = listen::between(args, (fleet, &chosen), &targets, seed)?;
         self.check_ranges()?;
         let options = Options {
             connections: args.connections.map_or(targets.len(), usize::from),
@@ -279,8 +281,10 @@ impl Asked<'_> {
             xdp: args.xdp.clone(),
             retries: args.retries,
             drop: args.drop / 100.0,
-            seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
+            seed,
             loss_max: args.max_loss / 100.0,
+            heard,
+            heard_notes,
             command_line: std::env::args().collect(),
             config: args.which.to_string(),
         };

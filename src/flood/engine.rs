@@ -18,6 +18,7 @@ pub mod worker;
 
 use crate::book::live::Live;
 use crate::book::thread::ThreadReport;
+use crate::hear::count::Count;
 use crate::pace::Due;
 use crate::workload::options::{Options, Pace};
 use gate::Gate;
@@ -90,9 +91,17 @@ pub trait Link<'a>: Sized {
     /// The end: settles what is left, and counts the sockets' own drops.
     fn close(&mut self, worker: &mut Worker);
 
+    /// The end: what devices said unasked.
+    fn heard(&mut self) -> Option<Count> {
+        None
+    }
+
     /// Bytes of the first socket's receive buffer, as the kernel gave it; 0 for connections.
     fn receive_buffer_bytes(&self) -> u64;
 }
+
+/// What a thread counted, and what devices said to it unasked.
+pub type Ended = (ThreadReport, Option<Count>);
 
 /// Where a thread starts.
 #[derive(Debug)]
@@ -111,7 +120,7 @@ pub struct Start<'s> {
 ///
 /// # Errors
 /// What its sockets meet.
-pub fn run<'a, L: Link<'a>>(options: &'a Options, start: Start<'_>, sockets: L::Sockets) -> io::Result<ThreadReport> {
+pub fn run<'a, L: Link<'a>>(options: &'a Options, start: Start<'_>, sockets: L::Sockets) -> io::Result<Ended> {
     let made = Engine::<L>::new(options, Worker::new(options, start.number, start.live), sockets);
     // Every thread comes to the gate, also one that failed.
     let clock = start.gate.open();
@@ -122,7 +131,9 @@ pub fn run<'a, L: Link<'a>>(options: &'a Options, start: Start<'_>, sockets: L::
     }
     engine.run()?;
     engine.link.close(&mut engine.worker);
-    Ok(engine.worker.close(start.cpu, engine.link.receive_buffer_bytes(), &engine.link.targets()))
+    let heard = engine.link.heard();
+    let closed = engine.worker.close(start.cpu, engine.link.receive_buffer_bytes(), &engine.link.targets());
+    Ok((closed, heard))
 }
 
 /// A thread's state.

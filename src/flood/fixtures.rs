@@ -31,6 +31,8 @@ pub fn options(transport: Transport) -> Options {
         drop: 0.0,
         seed: 1,
         loss_max: 0.0,
+        heard: None,
+        heard_notes: Vec::new(),
         command_line: Vec::new(),
         config: String::new(),
     }

@@ -6,7 +6,9 @@ pub mod engine;
 pub mod expect;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+pub mod hear;
 pub mod lane;
+mod latency;
 #[cfg(test)]
 mod limits;
 pub mod link;

@@ -1,20 +1,15 @@
 //! A centre that devices speak to: it accepts connections and datagrams, verifies what is said, and acknowledges it.
 //!
-//! - [`acks`]: whether, when and how right a message is acknowledged.
 //! - [`streams`], [`datagrams`]: connections and sockets of a thread.
 //! - [`thread`]: a thread: what comes, and what leaves later.
-//! - [`count`]: what is counted.
 //! - [`run`]: sockets, threads, a line a second.
-//! - [`heard`], [`report`], [`html`], [`schema`]: the end.
+//! - [`heard`], [`html`], [`schema`]: the end.
 //!
 //! A connection takes some 200 bytes while nothing is half there; see [`streams::Conn`].
 
-pub mod acks;
-pub mod count;
 pub mod datagrams;
 pub mod heard;
 pub mod html;
-pub mod report;
 pub mod run;
 pub mod schema;
 pub mod streams;
@@ -22,12 +17,9 @@ pub mod streams;
 pub(crate) mod tests;
 pub mod thread;
 
-use crate::talk::cast::Cast;
-use acks::AckPolicy;
-use fsu_plan::model::conversation::Account;
-use std::fs::File;
+use crate::hear::Hearing;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Connections at one time, if nothing else is said (`--connections-max`). Each takes some 200 bytes here, and about 3 KB in the kernel.
@@ -40,12 +32,8 @@ pub struct Options {
     pub addresses: Vec<SocketAddr>,
     /// Accept connections.
     pub accepts: bool,
-    /// Who may speak.
-    pub cast: Arc<Cast>,
-    /// What is counted, by [`fsu_plan::model::conversation::DeviceMessage::account`].
-    pub accounts: Box<[Account]>,
-    /// How messages are acknowledged.
-    pub acks: AckPolicy,
+    /// Who may speak, and what is done with it.
+    pub hearing: Arc<Hearing>,
     /// For how long; `None`: until it is stopped.
     pub time: Option<Duration>,
     /// Threads.
@@ -54,10 +42,6 @@ pub struct Options {
     pub cpus: Vec<usize>,
     /// Connections at one time.
     pub connections_max: usize,
-    /// Seed of what is acknowledged late, wrongly or not at all.
-    pub seed: u64,
-    /// Where a line for each message goes.
-    pub ledger: Option<Arc<Mutex<File>>>,
     /// No line a second.
     pub quiet: bool,
 }
@@ -65,7 +49,7 @@ pub struct Options {
 impl Options {
     /// Descriptors that it opens.
     pub fn files(&self) -> u64 {
-        let streams = if self.accepts { self.connections_max.min(self.cast.speakers.len() + 64) } else { 0 };
+        let streams = if self.accepts { self.connections_max.min(self.hearing.cast.speakers.len() + 64) } else { 0 };
         (streams + 2 * self.addresses.len() * (self.threads + 1) + self.threads) as u64
     }
 }

@@ -3,6 +3,7 @@
 pub mod html;
 pub mod judge;
 pub mod machine;
+pub mod messages;
 mod reconcile;
 pub mod schema;
 #[cfg(feature = "screen")]
@@ -14,6 +15,7 @@ pub mod text;
 
 use crate::book::account::Requests;
 use crate::book::tally::{CommandCounts, Latency};
+use crate::report::messages::MessagesReport;
 use fsu_core::lateness::Lateness;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,9 @@ pub struct FloodReport {
     /// What that says of the mock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mock_verdict: Option<MockVerdict>,
+    /// What devices said unasked, where the configuration has messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<MessagesReport>,
     /// What a reader should know.
     pub notes: Vec<String>,
 }

@@ -2,16 +2,17 @@
 
 use crate::book::live::{Live, Look};
 use crate::book::tally::{CommandCounts, Other};
-use crate::book::thread::ThreadReport;
 use crate::engine::gate::{Gate, Present};
 use crate::engine::pin::pin;
-use crate::engine::{self, Start};
+use crate::engine::{self, Ended, Start};
+use crate::hear::count::Count;
 use crate::link::bind;
 use crate::link::broadcast::{self, Broadcast};
 use crate::link::frames::{self, Frames};
 use crate::link::tcp::{self, Tcp};
 use crate::link::udp::Udp;
 use crate::numbers::counted;
+use crate::report::messages::MessagesReport;
 pub use crate::report::show::Show;
 use crate::report::sum::{Course, report};
 use crate::report::{FloodReport, Second};
@@ -50,7 +51,7 @@ impl Opened {
         })
     }
 
-    fn run(self, options: &Options, start: Start<'_>) -> io::Result<ThreadReport> {
+    fn run(self, options: &Options, start: Start<'_>) -> io::Result<Ended> {
         match self {
             Self::Udp(sockets, frames) => engine::run::<Udp<'_>>(options, start, (sockets, frames)),
             Self::Tcp(streams) => engine::run::<Tcp<'_>>(options, start, streams),
@@ -60,7 +61,7 @@ impl Opened {
 }
 
 /// Makes sockets and connections, and starts a thread for each share.
-fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<io::Result<ThreadReport>>>> {
+fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<io::Result<Ended>>>> {
     let device = frames::Opened::new(options)?;
     let opened: Vec<Opened> =
         (0..options.threads).map(|number| Opened::new(options, number, device.as_ref())).collect::<Result<_, _>>()?;
@@ -129,12 +130,20 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
     }
     show.end();
     let mut reports = Vec::new();
+    let mut heard = options.heard.as_ref().map(|of| Count::new(of.accounts.len(), of.cast.speakers.len()));
     for thread in threads {
-        reports.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        let (report, count) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        reports.push(report);
+        if let (Some(heard), Some(count)) = (&mut heard, count) {
+            heard.add(&count);
+        }
     }
     let ended = jiff::Timestamp::now();
-    let notes = unasked(&options).into_iter().chain(notes(&options)).collect();
-    let course = Course { started: format!("{started:.3}"), ended: format!("{ended:.3}"), seconds, notes };
+    let notes =
+        unasked(&options).into_iter().chain(notes(&options)).chain(options.heard_notes.iter().cloned()).collect();
+    let messages = options.heard.as_ref().zip(heard.as_ref());
+    let messages = messages.map(|(of, count)| MessagesReport::new(of, (count, &[]), start.elapsed().as_secs_f64()));
+    let course = Course { started: format!("{started:.3}"), ended: format!("{ended:.3}"), seconds, messages, notes };
     Ok(report(&options, &reports, course))
 }
 

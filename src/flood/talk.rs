@@ -50,6 +50,15 @@ impl Talk {
     /// # Errors
     /// A message that cannot be acknowledged.
     pub fn new(device: &Arc<Device>, conversation: &Arc<Conversation>) -> Result<Self, AckError> {
+        Self::made(device, conversation, &mut Err)
+    }
+
+    /// The same; `unmade` is told what cannot be made, and whether that is an error. If it is none, nothing acknowledges that message.
+    pub(crate) fn made(
+        device: &Arc<Device>,
+        conversation: &Arc<Conversation>,
+        unmade: &mut dyn FnMut(AckError) -> Result<(), AckError>,
+    ) -> Result<Self, AckError> {
         let forms: Vec<Form> = forms_of(device, conversation);
         let mut layouts: Vec<(Arc<Template>, Vec<u32>)> = Vec::new();
         for (form, number) in forms.iter().zip(0..) {
@@ -61,9 +70,11 @@ impl Talk {
         let ack = |form: &Form| {
             let message = &conversation.messages[usize::from(form.message)];
             let Some(ack) = &message.ack else { return Ok(None) };
-            let made = Ack::new(device, ack, form, &message.name)?;
-            made.probe(form, &message.name)?;
-            Ok(Some(made))
+            let made = Ack::new(device, ack, form, &message.name);
+            match made.and_then(|made| made.probe(form, &message.name).map(|()| made)) {
+                Ok(made) => Ok(Some(made)),
+                Err(error) => unmade(error).map(|()| None),
+            }
         };
         let acks = forms.iter().map(ack).collect::<Result<_, _>>()?;
         Ok(Self {

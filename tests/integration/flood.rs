@@ -1,5 +1,6 @@
 //! The load generator against the program, and against peers that answer wrongly.
 
+mod between;
 mod bursts;
 mod listen;
 mod lossy;

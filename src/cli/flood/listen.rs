@@ -5,9 +5,11 @@ use crate::args::{FloodArgs, ListenAt};
 use crate::exit::{CliError, Exit};
 use crate::fleet;
 use fsu_flood::centre::{self, Called, CentreReport};
-use fsu_flood::listen::acks::AckPolicy;
-use fsu_flood::listen::report::MessagesReport;
+use fsu_flood::hear::Hearing;
+use fsu_flood::hear::acks::AckPolicy;
 use fsu_flood::listen::{Options, html, run};
+use fsu_flood::options::AskedFsu;
+use fsu_flood::report::messages::MessagesReport;
 use fsu_flood::talk::cast::Cast;
 use fsu_flood::talk::ledger::{self, LedgerError};
 use fsu_flood::targets::{Choice, fits, ports};
@@ -30,7 +32,6 @@ pub(super) fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
         ("--ack-delay", args.at.ack_delay != (0, 0)),
         ("--ack-drop", args.at.ack_drop > 0.0),
         ("--ack-wrong", args.at.ack_wrong > 0.0),
-        ("--message-ledger", args.at.message_ledger.is_some()),
     ];
     match given.iter().find(|(_, is_given)| *is_given) {
         Some((name, _)) => Err(usage(format!("{name} is for a centre: give --listen ADDR, too"))),
@@ -54,7 +55,7 @@ pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut()
     let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu, at)).unwrap_or_default();
     let options = Arc::new(options(args, fleet.as_ref(), &addresses)?);
     let named = if args.at.listen.is_empty() { "--centre" } else { "--listen" };
-    let speaks = !options.cast.talks.is_empty();
+    let speaks = !options.hearing.cast.talks.is_empty();
     if fleet.is_some() && expected.is_empty() && !speaks {
         return Err(usage(format!(
             "{named}: no FSU of the configuration sends heartbeats or messages, or none has such a name"
@@ -64,7 +65,7 @@ pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut()
     let listened =
         run::run(&options, reports.say, stop).map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
     let messages =
-        speaks.then(|| MessagesReport::new(&options, (&listened.count, &listened.addresses), listened.seconds));
+        speaks.then(|| MessagesReport::new(&options.hearing, (&listened.count, &listened.addresses), listened.seconds));
     let config = fleet.is_some().then(|| args.which.to_string());
     let called = Called { command_line: std::env::args().collect(), config };
     let report = CentreReport::new((&listened.count.heard, messages), listened.seconds, &expected, called);
@@ -118,10 +119,6 @@ fn options(args: &FloodArgs, fleet: Option<&Fleet>, addresses: &[SocketAddr]) ->
     if acks.wrong > 0.0 {
         can_be_wrong(&cast)?;
     }
-    let open = |path: &Path| {
-        let made = File::create(path).map_err(|error| usage(format!("--message-ledger {}: {error}", path.display())));
-        made.map(|file| Arc::new(Mutex::new(file)))
-    };
     let (threads, cpus) = threads(args)?;
     let time = match (args.seconds, args.at.centre) {
         (Some(given), _) => Some(seconds("--seconds", given)?),
@@ -131,17 +128,55 @@ fn options(args: &FloodArgs, fleet: Option<&Fleet>, addresses: &[SocketAddr]) ->
     Ok(Options {
         addresses: addresses.to_vec(),
         accepts: fsus.iter().any(|fsu| !fsu.transport.is_datagrams()),
-        cast: Arc::new(cast),
-        accounts: fleet.map(|fleet| fleet.accounts.clone()).unwrap_or_default(),
-        acks,
+        hearing: Arc::new(Hearing {
+            cast,
+            accounts: fleet.map(|fleet| fleet.accounts.clone()).unwrap_or_default(),
+            acks,
+            seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
+            ledger: ledger_file(args)?,
+        }),
         time,
         threads,
         cpus,
         connections_max: args.at.connections_max,
-        seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
-        ledger: args.at.message_ledger.as_deref().map(open).transpose()?,
         quiet: args.quiet,
     })
+}
+
+/// Where `--message-ledger` goes.
+fn ledger_file(args: &FloodArgs) -> Result<Option<Arc<Mutex<File>>>, CliError> {
+    let open = |path: &Path| {
+        let made = File::create(path).map_err(|error| usage(format!("--message-ledger {}: {error}", path.display())));
+        made.map(|file| Arc::new(Mutex::new(file)))
+    };
+    args.at.message_ledger.as_deref().map(open).transpose()
+}
+
+/// What the targets of a load say between their replies; the rest is notes. `None`: they say nothing.
+///
+/// # Errors
+/// A ledger that cannot be written, or has nothing to tell.
+pub(super) fn between(
+    args: &FloodArgs,
+    (fleet, chosen): (&Fleet, &[&Fsu]),
+    targets: &[AskedFsu],
+    seed: u64,
+) -> Result<(Option<Arc<Hearing>>, Vec<String>), CliError> {
+    let mut names = targets.iter().map(|target| &*target.name).peekable();
+    // Targets are some of those that were chosen, in their order.
+    let asked: Vec<&Fsu> = chosen.iter().copied().filter(|fsu| names.next_if_eq(&&*fsu.name).is_some()).collect();
+    let speaks = asked.iter().any(|fsu| fsu.devices.iter().any(|device| device.conversation.is_some()));
+    if !speaks && args.at.message_ledger.is_some() {
+        return Err(usage("--message-ledger: no FSU that is asked has messages"));
+    }
+    if !speaks {
+        return Ok((None, Vec::new()));
+    }
+    let (cast, unmade) = Cast::lenient(&asked, |_| None);
+    let accounts = fleet.accounts.clone();
+    let hearing = Hearing { cast, accounts, acks: AckPolicy::default(), seed, ledger: ledger_file(args)? };
+    let notes = unmade.iter().map(|error| format!("Not acknowledged: {error}."));
+    Ok((Some(Arc::new(hearing)), notes.collect()))
 }
 
 /// A wrong acknowledgement has to differ where the device looks.

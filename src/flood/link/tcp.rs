@@ -11,6 +11,7 @@ use crate::engine::Link;
 use crate::engine::owner::Owner;
 use crate::engine::reply::ReplyMatcher;
 use crate::engine::worker::Worker;
+use crate::hear::count::Count;
 use crate::lane::{COMPARED_MAX, Flight, Lane, Matcher};
 use crate::workload::options::{AskedFsu, OPEN_MAX, Options};
 use crate::workload::profile::Prepared;
@@ -64,7 +65,7 @@ pub struct Tcp<'a> {
     read: Vec<u8>,
     wire: Vec<u8>,
     inner: Vec<u8>,
-    unasked: Unasked,
+    unasked: Unasked<'a>,
 }
 
 fn connect(target: &AskedFsu) -> io::Result<TcpStream> {
@@ -130,7 +131,7 @@ impl<'a> Link<'a> for Tcp<'a> {
             read: vec![0; READ_BYTES],
             wire: Vec::new(),
             inner: Vec::new(),
-            unasked: Unasked::new(&options.targets),
+            unasked: Unasked::new(options, worker.number, worker.clock),
         })
     }
 
@@ -249,6 +250,10 @@ impl<'a> Link<'a> for Tcp<'a> {
         }
     }
 
+    fn heard(&mut self) -> Option<Count> {
+        self.unasked.close()
+    }
+
     fn receive_buffer_bytes(&self) -> u64 {
         0
     }
@@ -327,7 +332,7 @@ impl Tcp<'_> {
             let rest = &bytes[used..];
             let mut begun = Begun::Nothing;
             if self.unasked.speaks(conn.target) && !is_reply(&conn.lane, requests, rest, true, &mut self.inner) {
-                begun = self.unasked.begins(conn.target, rest, &mut conn.out);
+                begun = self.unasked.begins((index as u32, conn.target), rest, worker.clock, &mut conn.out);
             }
             if let Begun::Message(len) = begun {
                 used += len;

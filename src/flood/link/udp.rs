@@ -12,6 +12,7 @@ use crate::engine::owner::Owner;
 use crate::engine::reply::ReplyMatcher;
 use crate::engine::worker::Worker;
 use crate::expect::Wrong;
+use crate::hear::count::Count;
 use crate::lane::{Flight, Lane, recycle};
 use crate::workload::options::{AskedFsu, OPEN_MAX, Options};
 use crate::workload::profile::Prepared;
@@ -81,7 +82,7 @@ pub struct Udp<'a> {
     outbox: Outbox<To>,
     plain: Vec<u8>,
     inner: Vec<u8>,
-    unasked: Unasked,
+    unasked: Unasked<'a>,
 }
 
 /// Datagram of a request, into `out`.
@@ -135,7 +136,7 @@ impl<'a> Link<'a> for Udp<'a> {
             outbox: Outbox::default(),
             plain: Vec::new(),
             inner: Vec::new(),
-            unasked: Unasked::new(&options.targets),
+            unasked: Unasked::new(options, worker.number, worker.clock),
         })
     }
 
@@ -256,6 +257,10 @@ impl<'a> Link<'a> for Udp<'a> {
         worker.book.tally.other.own_drops = datagram::drops(self.sockets.iter()) + frames;
     }
 
+    fn heard(&mut self) -> Option<Count> {
+        self.unasked.close()
+    }
+
     fn receive_buffer_bytes(&self) -> u64 {
         self.receive_buffer_bytes
     }
@@ -317,7 +322,7 @@ impl Udp<'_> {
     }
 
     /// A datagram came from an FSU, or from another address.
-    fn on_reply(&mut self, worker: &mut Worker, seat: Option<u32>, Arrived { bytes, now_ns, .. }: Arrived<'_>) {
+    fn on_reply(&mut self, worker: &mut Worker, seat: Option<u32>, Arrived { bytes, now_ns, socket, .. }: Arrived<'_>) {
         worker.heard(bytes.len());
         let Some(seat) = seat else {
             let seen = Seen { fsu: "", account: NOBODY, bytes, now_ns };
@@ -331,7 +336,12 @@ impl Udp<'_> {
         if target.is_bare {
             if speaks
                 && !is_reply(&peer.lane, &target.profile.requests, bytes, false, &mut self.inner)
-                && self.unasked.is_message(peer.target, bytes, |_| true)
+                && self.unasked.datagram(
+                    (seat, peer.target, target),
+                    None,
+                    (bytes, worker.clock),
+                    &self.sockets[socket],
+                )
             {
                 return;
             }
@@ -353,11 +363,15 @@ impl Udp<'_> {
                 continue;
             }
             if speaks
-                && let Ok(Up { comm: Comm::Through(data), sub_dev_type, sub_dev_addr, .. }) = &parsed
+                && let Ok(Up { comm: Comm::Through(data), src, sub_dev_type, sub_dev_addr, .. }) = &parsed
+                && **src == target.id.bytes
                 && !is_reply(&peer.lane, &target.profile.requests, data, false, &mut self.inner)
-                && self.unasked.is_message(peer.target, data, |device| {
-                    (*sub_dev_type, *sub_dev_addr) == (device.sub_dev_type, device.sub_dev_addr)
-                })
+                && self.unasked.datagram(
+                    (seat, peer.target, target),
+                    Some([*sub_dev_type, *sub_dev_addr]),
+                    (data, worker.clock),
+                    &self.sockets[socket],
+                )
             {
                 continue;
             }

@@ -1,25 +1,34 @@
-//! What devices say unasked while they are asked: told apart from replies, and acknowledged on connections.
+//! What devices say unasked while they are asked: told apart from replies, counted and acknowledged as by a centre that listens.
 
+use crate::clock::Clock;
 use crate::engine::reply::ReplyMatcher;
 use crate::expect::Wrong;
+use crate::hear::count::Count;
+use crate::hear::desk::{Answer, Came, Desk};
 use crate::lane::{Lane, Matcher as _};
 use crate::talk::forms::Said;
+use crate::talk::recent::Recent;
 use crate::talk::{Talk, stream};
-use crate::workload::options::AskedFsu;
+use crate::workload::options::{AskedFsu, Options};
 use crate::workload::profile::Prepared;
-use fsu_plan::model::fleet::Device;
-use std::sync::Arc;
+use fsu_plan::wire::envelope::{CENTER_BYTES, Head, escape};
+use std::collections::HashMap;
+use std::net::UdpSocket;
 
 /// Requests under way that a frame is compared with before it is taken for a message.
 const COMPARED_MAX: usize = 64;
 
 /// What the devices of each target say.
-#[derive(Debug, Default)]
-pub(super) struct Unasked {
-    /// By target; none of a target that only answers.
-    talks: Box<[Box<[Arc<Talk>]>]>,
-    raw: Vec<u8>,
-    ack: (Vec<u8>, Vec<u8>),
+#[derive(Debug)]
+pub(super) struct Unasked<'a> {
+    /// None: nobody says anything.
+    desk: Option<Box<Desk<'a>>>,
+    /// By target: the numbers of the talks of its devices. The target is the speaker of the same number.
+    talks: Box<[Box<[u32]>]>,
+    /// By seat: what it said before.
+    recent: HashMap<u32, Recent>,
+    outer: Vec<u8>,
+    escaped: Vec<u8>,
 }
 
 /// What a stream begins with.
@@ -33,33 +42,16 @@ pub(super) enum Begun {
     Nothing,
 }
 
-impl Unasked {
-    /// Of these targets. What a centre cannot acknowledge is no message here.
-    pub(super) fn new(targets: &[AskedFsu]) -> Self {
-        let mut made: Vec<(*const Device, Option<Arc<Talk>>)> = Vec::new();
-        let mut talk = |device: &Arc<Device>| {
-            let conversation = device.conversation.as_ref()?;
-            if let Some((_, talk)) = made.iter().find(|(before, _)| std::ptr::eq(*before, &raw const **device)) {
-                return talk.clone();
-            }
-            let talk = Talk::new(device, conversation).ok().map(Arc::new);
-            made.push((&raw const **device, talk.clone()));
-            talk
-        };
-        let mut of_target = |target: &AskedFsu| {
-            let mut talks: Vec<Arc<Talk>> = Vec::new();
-            for prepared in &target.profile.requests {
-                if let Some(talk) = talk(&prepared.device)
-                    && !talks.iter().any(|before| Arc::ptr_eq(before, &talk))
-                {
-                    talks.push(talk);
-                }
-            }
-            talks.into_boxed_slice()
-        };
-        let talks: Box<[Box<[Arc<Talk>]>]> = targets.iter().map(&mut of_target).collect();
-        let is_silent = talks.iter().all(|talks| talks.is_empty());
-        Self { talks: if is_silent { Box::default() } else { talks }, ..Self::default() }
+impl<'a> Unasked<'a> {
+    /// Of the targets of a thread.
+    pub(super) fn new(options: &'a Options, number: usize, clock: Clock) -> Self {
+        let mut talks = Vec::new();
+        if let Some(heard) = &options.heard {
+            let of = |kind: u32| heard.cast.kinds[kind as usize].talks.iter().map(|voice| voice.talk).collect();
+            talks = heard.cast.speakers.iter().map(|speaker| of(speaker.kind)).collect();
+        }
+        let desk = options.heard.as_deref().map(|heard| Box::new(Desk::new(heard, number, clock)));
+        Self { desk, talks: talks.into(), recent: HashMap::new(), outer: Vec::new(), escaped: Vec::new() }
     }
 
     /// Whether the target says anything.
@@ -68,21 +60,38 @@ impl Unasked {
         self.talks.get(target).is_some_and(|talks| !talks.is_empty())
     }
 
+    /// The end: what was counted.
+    pub(super) fn close(&mut self) -> Option<Count> {
+        self.desk.take().map(|mut desk| {
+            desk.write_lines();
+            desk.count
+        })
+    }
+
     /// What a stream begins with that is no right reply. `out` gets the acknowledgement of a message.
     #[cold]
-    pub(super) fn begins(&mut self, target: usize, bytes: &[u8], out: &mut Vec<u8>) -> Begun {
-        let Some(all) = self.talks.get(target) else { return Begun::Nothing };
-        let talks: Vec<&Talk> = all.iter().map(|talk| &**talk).collect();
-        match stream::next(&talks, bytes, &mut self.raw).next {
-            stream::Next::Frame { len, talk, said: Said::Right(form) } => {
-                let talk = talks[talk];
-                if let Some(ack) = talk.ack(form) {
-                    let form = &talk.forms[form as usize];
-                    let (raw, wire) = (&mut self.ack.0, &mut self.ack.1);
-                    if ack.write(form, &self.raw, false, (raw, wire)) {
-                        out.extend_from_slice(wire);
-                    }
+    pub(super) fn begins(
+        &mut self,
+        (seat, target): (u32, usize),
+        bytes: &[u8],
+        clock: Clock,
+        out: &mut Vec<u8>,
+    ) -> Begun {
+        let Some(desk) = &mut self.desk else { return Begun::Nothing };
+        desk.look(clock);
+        let numbers = &self.talks[target];
+        let cast = &desk.options.cast;
+        let talks: Vec<&Talk> = numbers.iter().map(|number| &*cast.talks[*number as usize]).collect();
+        match stream::next(&talks, bytes, &mut desk.raw).next {
+            stream::Next::Frame { len, talk, said } if is_taken(talks[talk], said) => {
+                let came = Came { talk: numbers[talk], said, wire: &bytes[..len], known: Some(target as u32) };
+                let mut recent = self.recent.remove(&seat).unwrap_or_default();
+                if let (_, Some((answer, _))) = desk.take(came, &mut recent) {
+                    out.extend_from_slice(&desk.wire);
+                    let sent = desk.wire.len();
+                    desk.sent(&answer, sent, &mut recent);
                 }
+                self.remember(seat, recent);
                 Begun::Message(len)
             }
             stream::Next::More => Begun::Perhaps,
@@ -90,18 +99,91 @@ impl Unasked {
         }
     }
 
-    /// Whether a whole frame, which is no right reply, is a message of a device that `is_its` chooses.
+    /// Takes a datagram's frame, which is no right reply, if it is a message; acknowledges it by that socket. `device`: P_subDevType
+    /// and P_subDev_addr, where an outer frame is around it. Returns whether it is one.
     #[cold]
-    pub(super) fn is_message(&mut self, target: usize, frame: &[u8], is_its: impl Fn(&Device) -> bool) -> bool {
-        let Some(talks) = self.talks.get(target) else { return false };
-        let mut its = talks.iter().filter(|talk| is_its(&talk.device));
-        its.any(|talk| matches!(talk.read(frame, &mut self.raw), Said::Right(_)))
+    pub(super) fn datagram(
+        &mut self,
+        (seat, target, asked): (u32, usize, &AskedFsu),
+        device: Option<[u8; 2]>,
+        (wire, clock): (&[u8], Clock),
+        socket: &UdpSocket,
+    ) -> bool {
+        let Some(desk) = &mut self.desk else { return false };
+        desk.look(clock);
+        let cast = &desk.options.cast;
+        let kind = &cast.kinds[cast.speakers[target].kind as usize];
+        let its =
+            kind.talks.iter().filter(|voice| device.is_none_or(|of| of == [voice.sub_dev_type, voice.sub_dev_addr]));
+        let mut said = None;
+        for voice in its {
+            let talk = &cast.talks[voice.talk as usize];
+            let heard = talk.read(wire, &mut desk.raw);
+            if is_taken(talk, heard) {
+                said = Some((voice.talk, heard));
+                if matches!(heard, Said::Right(_)) {
+                    break;
+                }
+            }
+        }
+        let Some((talk, said)) = said else { return false };
+        let came = Came { talk, said, wire, known: Some(target as u32) };
+        let mut recent = self.recent.remove(&seat).unwrap_or_default();
+        if let (_, Some((answer, _))) = desk.take(came, &mut recent) {
+            let ack = std::mem::take(&mut desk.wire);
+            self.acknowledge((asked, device), &ack, (&answer, &mut recent), socket);
+            if let Some(desk) = &mut self.desk {
+                desk.wire = ack;
+            }
+        }
+        self.remember(seat, recent);
+        true
+    }
+
+    fn acknowledge(
+        &mut self,
+        (asked, device): (&AskedFsu, Option<[u8; 2]>),
+        ack: &[u8],
+        (answer, recent): (&Answer, &mut Recent),
+        socket: &UdpSocket,
+    ) {
+        let Some(desk) = &mut self.desk else { return };
+        let mut bytes = ack;
+        if let Some([sub_dev_type, sub_dev_addr]) = device {
+            let request = Head::request(&asked.id.bytes, &[0; CENTER_BYTES], sub_dev_type, sub_dev_addr);
+            let head = Head { rtn_flag: asked.rtn_flag, ..request };
+            if head.build(Some(ack), &mut self.outer).is_err() {
+                return desk.failed(answer);
+            }
+            bytes = escape(&self.outer, &mut self.escaped);
+        }
+        match socket.send_to(bytes, asked.address) {
+            Ok(_) => desk.sent(answer, bytes.len(), recent),
+            Err(_) => desk.failed(answer),
+        }
+    }
+
+    fn remember(&mut self, seat: u32, recent: Recent) {
+        if recent.bytes() > 0 {
+            self.recent.insert(seat, recent);
+        }
+    }
+}
+
+/// Whether a frame that is no right reply is taken for a message: a right one, or a wrong one of an entry that only devices send.
+fn is_taken(talk: &Talk, said: Said) -> bool {
+    match said {
+        Said::Right(_) => true,
+        Said::Wrong(Some(message), _) => talk.forms.iter().filter(|form| form.message == message).all(|form| {
+            form.command.and_then(|command| form.template.commands.get(command)).is_some_and(|command| command.up)
+        }),
+        Said::Wrong(None, _) => false,
     }
 }
 
 /// Whether the frame is a right reply to a request under way. On a stream it may be any of the sizes of its replies.
 #[cold]
-pub(super) fn is_reply(lane: &Lane, requests: &[Prepared], bytes: &[u8], is_stream: bool, inner: &mut Vec<u8>) -> bool {
+pub(crate) fn is_reply(lane: &Lane, requests: &[Prepared], bytes: &[u8], is_stream: bool, inner: &mut Vec<u8>) -> bool {
     lane.flights().take(COMPARED_MAX).any(|flight| {
         let mut right =
             |frame: &[u8]| ReplyMatcher::new(requests, |_| Ok::<_, Wrong>(frame), true, inner).check(flight).is_ok();

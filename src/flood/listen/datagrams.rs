@@ -1,7 +1,7 @@
 //! Sockets that devices send datagrams to.
 
 use super::Options;
-use super::thread::{Answer, Came, Desk, Path, Pending, is_foreign};
+use crate::hear::desk::{Answer, Came, Desk, Path, Pending, is_foreign};
 use crate::talk::forms::Said;
 use crate::talk::recent::Recent;
 use fsu_net::sys::{BATCH, Receiver, lost};
@@ -42,7 +42,7 @@ pub struct Datagrams {
 impl Datagrams {
     /// On these sockets.
     pub fn new(options: &Options, sockets: Vec<UdpSocket>) -> Self {
-        let cast = &options.cast;
+        let cast = &options.hearing.cast;
         let mut bare = cast.talks_over(Transport::Datagram);
         bare.extend(cast.talks_over(Transport::Broadcast));
         bare.sort_unstable();

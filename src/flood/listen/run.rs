@@ -1,9 +1,9 @@
 //! A centre from its start to its end: sockets, threads, a line a second.
 
 use super::Options;
-use super::count::Count;
 use super::thread::{Glance, Shared, Sockets, listen};
 use crate::engine::pin::pin;
+use crate::hear::count::Count;
 use fsu_plan::texts::Texts;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt::Write as _;
@@ -126,7 +126,7 @@ pub fn run(options: &Arc<Options>, say: Texts, stop: &mut dyn FnMut() -> bool) -
     }
     lines(options, &shared, (start, say), stop);
     shared.stop.store(true, Ordering::Relaxed);
-    let mut count = Count::new(options.accounts.len(), options.cast.speakers.len());
+    let mut count = Count::new(options.hearing.accounts.len(), options.hearing.cast.speakers.len());
     for thread in running {
         count.add(&thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
     }
@@ -135,7 +135,7 @@ pub fn run(options: &Arc<Options>, say: Texts, stop: &mut dyn FnMut() -> bool) -
 
 /// Shows a line a second until the end.
 fn lines(options: &Options, shared: &Shared, (start, say): (Instant, Texts), stop: &mut dyn FnMut() -> bool) {
-    let speaks = !options.cast.talks.is_empty();
+    let speaks = !options.hearing.cast.talks.is_empty();
     let (mut next, mut before) = (start + Duration::from_secs(1), Glance::default());
     while options.time.is_none_or(|time| start.elapsed() < time) && !stop() && !shared.stop.load(Ordering::Relaxed) {
         let left = options.time.map_or(STEP, |time| time.saturating_sub(start.elapsed()).min(STEP));

@@ -1,8 +1,9 @@
 //! Connections that devices open.
 
 use super::Options;
-use super::count::Closed;
-use super::thread::{Came, Desk, Path, Pending, STREAM, Shared};
+use super::thread::{STREAM, Shared};
+use crate::hear::count::Closed;
+use crate::hear::desk::{Came, Desk, Path, Pending};
 use crate::talk::Talk;
 use crate::talk::recent::Recent;
 use crate::talk::stream::{Next, next};
@@ -68,13 +69,13 @@ pub struct Streams<'a> {
 impl<'a> Streams<'a> {
     /// On these listeners.
     pub fn new(options: &'a Options, listeners: Vec<TcpListener>, epoll: Arc<OwnedFd>) -> Self {
-        let numbers = options.cast.talks_over(Transport::Tcp);
+        let numbers = options.hearing.cast.talks_over(Transport::Tcp);
         Self {
             listeners,
             epoll,
             conns: Vec::new(),
             free: Vec::new(),
-            talks: numbers.iter().map(|&number| &*options.cast.talks[number as usize]).collect(),
+            talks: numbers.iter().map(|&number| &*options.hearing.cast.talks[number as usize]).collect(),
             numbers,
             connections_max: options.connections_max,
             turns: 0,

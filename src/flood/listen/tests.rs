@@ -1,10 +1,11 @@
 //! A centre that tests turn by hand: real sockets, and a clock that they set.
 
 use super::Options;
-use super::acks::AckPolicy;
-use super::report::MessagesReport;
-use super::thread::{Desk, Path};
 use crate::clock::Clock;
+use crate::hear::Hearing;
+use crate::hear::acks::AckPolicy;
+use crate::hear::desk::{Came, Desk, Path};
+use crate::report::messages::{MessagesReport, SILENT_MAX};
 use crate::talk::cast::Cast;
 use crate::talk::tests::{RULES, TEMPLATE, cast, tree};
 use fsu_plan::model::conversation::Account;
@@ -18,29 +19,32 @@ pub(crate) fn options(acks: AckPolicy) -> Options {
     Options {
         addresses: Vec::new(),
         accepts: true,
-        cast: Arc::new(cast(&fleet)),
-        accounts: fleet.accounts.clone(),
-        acks,
+        hearing: Arc::new(Hearing {
+            cast: cast(&fleet),
+            accounts: fleet.accounts.clone(),
+            acks,
+            seed: 1,
+            ledger: None,
+        }),
         time: None,
         threads: 1,
         cpus: Vec::new(),
         connections_max: 2,
-        seed: 1,
-        ledger: None,
         quiet: true,
     }
 }
 
 /// Its desk.
 pub(crate) fn desk(options: &Options) -> Desk<'_> {
-    Desk::new(options, 0, Clock(Instant::now()))
+    Desk::new(&options.hearing, 0, Clock(Instant::now()))
 }
 
 #[test]
 fn a_report_tells_what_failed() {
     let options = options(AckPolicy { drop: 0.25, delay_ms: (1, 2), ..AckPolicy::default() });
     let mut desk = desk(&options);
-    let report = |desk: &Desk<'_>| MessagesReport::new(&options, (&desk.count, &[([127, 0, 0, 1], 9).into()]), 1.0);
+    let report =
+        |desk: &Desk<'_>| MessagesReport::new(&options.hearing, (&desk.count, &[([127, 0, 0, 1], 9).into()]), 1.0);
     assert!(report(&desk).failures().is_empty());
     desk.count.messages[0].received = 5;
     desk.count.by_fsu[1] = 4;
@@ -48,7 +52,7 @@ fn a_report_tells_what_failed() {
     assert_eq!((told.received(), told.fsus, told.unidentified, told.acks.drop), (5, 1, 1, 0.25));
     desk.count.garbage_bytes = 1;
     desk.count.messages[0].failed = 2;
-    desk.count.wrong("size", Some(0), || super::count::WrongSample {
+    desk.count.wrong("size", Some(0), || crate::hear::count::WrongSample {
         fsu: String::new(),
         message: "login".into(),
         bytes: vec![0xAB],
@@ -64,11 +68,11 @@ fn what_is_put_off_keeps_its_way_and_its_bytes() {
     let options = options(AckPolicy::default());
     let mut desk = desk(&options);
     let login = crate::talk::tests::frame("860000000001000101020007");
-    let said = options.cast.talks[0].read(&login, &mut desk.raw);
-    let came = super::thread::Came { talk: 0, said, wire: &login, known: None };
+    let said = options.hearing.cast.talks[0].read(&login, &mut desk.raw);
+    let came = Came { talk: 0, said, wire: &login, known: None };
     let mut recent = crate::talk::recent::Recent::default();
     let (speaker, answer) = desk.take(came, &mut recent);
-    assert_eq!(speaker.map(|number| &*options.cast.speakers[number as usize].name), Some("tcp_00001"));
+    assert_eq!(speaker.map(|number| &*options.hearing.cast.speakers[number as usize].name), Some("tcp_00001"));
     let (answer, after_ms) = answer.unwrap();
     desk.now_ns = 1_000_000;
     desk.put_off(answer, after_ms + 5, Path::Stream(7, 3));
@@ -79,8 +83,8 @@ fn what_is_put_off_keeps_its_way_and_its_bytes() {
     // Only then is it acknowledged: until then the same bytes are a retry.
     let again = |desk: &mut Desk<'_>, recent: &mut _| {
         desk.raw.clear();
-        let said = options.cast.talks[0].read(&login, &mut desk.raw);
-        desk.take(super::thread::Came { talk: 0, said, wire: &login, known: None }, recent);
+        let said = options.hearing.cast.talks[0].read(&login, &mut desk.raw);
+        desk.take(Came { talk: 0, said, wire: &login, known: None }, recent);
         let counts = desk.count.messages[0];
         (counts.received, counts.retried, counts.duplicate)
     };
@@ -96,11 +100,11 @@ fn values_of_another_fsu_are_wrong() {
     let mut desk = desk(&options);
     let mut check = |middle: &str, known: Option<u32>, expected: Option<&str>| {
         let wire = crate::talk::tests::frame(middle);
-        let said = options.cast.talks[0].read(&wire, &mut desk.raw);
+        let said = options.hearing.cast.talks[0].read(&wire, &mut desk.raw);
         let before = desk.count.wrong_by.get("own_value").copied().unwrap_or(0);
-        let came = super::thread::Came { talk: 0, said, wire: &wire, known };
+        let came = Came { talk: 0, said, wire: &wire, known };
         let (speaker, _) = desk.take(came, &mut crate::talk::recent::Recent::default());
-        let name = speaker.map(|number| &*options.cast.speakers[number as usize].name);
+        let name = speaker.map(|number| &*options.hearing.cast.speakers[number as usize].name);
         let wrong = desk.count.wrong_by.get("own_value").copied().unwrap_or(0) - before;
         assert_eq!((name, wrong), (expected, u64::from(expected.is_none())), "{middle} {known:?}");
     };
@@ -108,9 +112,9 @@ fn values_of_another_fsu_are_wrong() {
     check("86000000000200000202001C", Some(1), Some("tcp_00002"));
     check("86000000000200000202001C", Some(0), None);
     check("86000000009900000202001C", None, None);
-    let nobody: &Cast = &options.cast;
+    let nobody: &Cast = &options.hearing.cast;
     assert_eq!(nobody.talks_over(fsu_plan::model::message::Transport::Broadcast), [0_u32; 0]);
-    let accounts: Vec<&Account> = options.accounts.iter().collect();
+    let accounts: Vec<&Account> = options.hearing.accounts.iter().collect();
     assert_eq!(accounts.iter().filter(|account| account.is_acknowledged).count(), 2);
 }
 
@@ -118,11 +122,11 @@ fn values_of_another_fsu_are_wrong() {
 fn limit_silent_max_and_silent_printed_max_of_a_report() {
     let options = options(AckPolicy::default());
     let report = |count: usize| {
-        let silent = (0..count.min(super::report::SILENT_MAX)).map(|number| format!("f{number}")).collect();
+        let silent = (0..count.min(SILENT_MAX)).map(|number| format!("f{number}")).collect();
         MessagesReport {
             silent,
             silent_fsus: count as u64,
-            ..MessagesReport::new(&options, (&desk(&options).count, &[]), 1.0)
+            ..MessagesReport::new(&options.hearing, (&desk(&options).count, &[]), 1.0)
         }
     };
     let told = |count: usize| {

@@ -1,36 +1,23 @@
-//! A thread of a centre, and its desk: what is done with a message wherever it comes from.
+//! A thread of a centre: what comes, and what leaves later.
 
 use super::Options;
-use super::acks::{Fate, Later};
-use super::count::{Count, WrongSample};
 use super::datagrams::Datagrams;
 use super::streams::Streams;
 use crate::clock::{Clock, timespec};
-use crate::expect::Wrong;
-use crate::talk::Talk;
-use crate::talk::cast::Owner;
-use crate::talk::forms::Said;
-use crate::talk::ledger::{self, Event};
-use crate::talk::recent::{Again, Recent, Told};
-use fastrand::Rng;
-use fsu_plan::model::conversation::DeviceMessage;
+use crate::hear::count::Count;
+use crate::hear::desk::{Desk, Path};
 use rustix::event::epoll::{self, EventData, EventFlags};
-use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How often figures are shown, lines written and connections swept.
 const TICK_NS: u64 = 100_000_000;
 /// Events taken from the system at once.
 const EVENTS: usize = 256;
-/// Bytes of a ledger's lines that are gathered.
-const LINES_BYTES: usize = 1 << 16;
-/// An FSU sends a message again this much later than its plan says, at most.
-const SLACK_MS: u64 = 2_000;
-
 /// What a thread shows while it runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Glance {
@@ -59,243 +46,6 @@ pub struct Shared {
     pub glances: Vec<Mutex<Glance>>,
     /// Connections of all threads.
     pub open: std::sync::atomic::AtomicUsize,
-}
-
-/// A message's way back.
-#[derive(Clone, Copy, Debug)]
-pub enum Path {
-    /// A connection, and which one in its place.
-    Stream(u32, u32),
-    /// A socket, an address, and the FSU and device where an outer frame goes around it.
-    Datagram(u32, SocketAddr, Option<(u32, [u8; 2])>),
-}
-
-/// A frame that came.
-#[derive(Clone, Copy, Debug)]
-pub struct Came<'b> {
-    /// Number of the talk.
-    pub talk: u32,
-    /// What it says.
-    pub said: Said,
-    /// On the wire.
-    pub wire: &'b [u8],
-    /// The FSU, where the way that it came tells it.
-    pub known: Option<u32>,
-}
-
-/// An acknowledgement that is to be sent.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    account: u32,
-    speaker: Option<u32>,
-    talk: u32,
-    form: u32,
-    key: u64,
-    came_ns: u64,
-    is_wrong: bool,
-}
-
-/// What waits to leave.
-#[derive(Debug)]
-pub struct Pending {
-    pub(super) path: Path,
-    pub(super) wire: Box<[u8]>,
-    pub(super) answer: Answer,
-}
-
-/// What is done with a message, wherever it comes from.
-#[derive(Debug)]
-pub struct Desk<'a> {
-    pub(super) options: &'a Options,
-    pub(super) count: Count,
-    pub(super) later: Later<Pending>,
-    /// The run's clock, at the last look.
-    pub(super) now_ns: u64,
-    /// The raw frame of the current message.
-    pub(super) raw: Vec<u8>,
-    /// The acknowledgement of the current message, without an outer frame.
-    pub(super) wire: Vec<u8>,
-    ack_raw: Vec<u8>,
-    lines: Vec<u8>,
-    clock: Clock,
-    start_unix_ms: u64,
-    rng: Rng,
-}
-
-impl<'a> Desk<'a> {
-    /// Of thread `number`.
-    pub fn new(options: &'a Options, number: usize, clock: Clock) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            options,
-            count: Count::new(options.accounts.len(), options.cast.speakers.len()),
-            later: Later::default(),
-            now_ns: 0,
-            raw: Vec::new(),
-            wire: Vec::new(),
-            ack_raw: Vec::new(),
-            lines: Vec::new(),
-            clock,
-            start_unix_ms: since.saturating_sub(clock.0.elapsed()).as_millis() as u64,
-            rng: Rng::with_seed(options.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-        }
-    }
-
-    fn talk(&self, number: u32) -> &'a Talk {
-        &self.options.cast.talks[number as usize]
-    }
-
-    /// A frame of a talk came: counts it. Returns the FSU, if it is known now, and the acknowledgement that is to leave after so many
-    /// milliseconds; its bytes are in [`Self::wire`].
-    pub fn take(&mut self, came: Came<'_>, recent: &mut Recent) -> (Option<u32>, Option<(Answer, u64)>) {
-        let talk = self.talk(came.talk);
-        let form = match came.said {
-            Said::Right(form) => form,
-            Said::Wrong(message, wrong) => {
-                let message = message.and_then(|number| talk.conversation.messages.get(usize::from(number)));
-                self.wrong(wrong.name(), message, came);
-                return (None, None);
-            }
-        };
-        let speaker = match (self.options.cast.owner(came.talk, form, &self.raw), came.known) {
-            (Owner::One(number), Some(known)) if number != known => Err(()),
-            (Owner::One(number), _) => Ok(Some(number)),
-            (Owner::Nobody, _) => Err(()),
-            (Owner::Unsaid | Owner::Many, known) => Ok(known),
-        };
-        let Ok(speaker) = speaker else {
-            self.wrong(OWN_VALUE, Some(talk.message(form)), came);
-            return (None, None);
-        };
-        (speaker, self.right(came, form, speaker, recent))
-    }
-
-    /// A frame that is not right.
-    #[cold]
-    fn wrong(&mut self, why: &'static str, message: Option<&DeviceMessage>, came: Came<'_>) {
-        let fsu = came.known.map_or(String::new(), |known| self.options.cast.speakers[known as usize].name.to_string());
-        self.count.wrong(why, message.map(|message| message.account), || WrongSample {
-            fsu,
-            message: message.map_or(String::new(), |message| message.name.to_string()),
-            bytes: came.wire.to_vec(),
-        });
-    }
-
-    /// A right message.
-    fn right(&mut self, came: Came<'_>, form: u32, speaker: Option<u32>, recent: &mut Recent) -> Option<(Answer, u64)> {
-        let talk = self.talk(came.talk);
-        let (message, shape) = (talk.message(form), &talk.forms[form as usize]);
-        if shape.part > 0 {
-            self.count.messages[message.account as usize].further += 1;
-            return None;
-        }
-        let ack = talk.ack(form);
-        let key = if ack.is_some() || self.options.ledger.is_some() { ledger::key(came.wire) } else { 0 };
-        let again = message.ack.as_ref().map_or(Again::New, |ack| {
-            let all = (0..=ack.retries.min(64)).filter_map(|sends| message.wait_ms(sends));
-            let told = Told {
-                hash: key,
-                message: shape.message,
-                is_unique: shape.varies && !ack.matches.is_empty(),
-                patience_ms: all.fold(SLACK_MS, u64::saturating_add),
-            };
-            recent.came(told, self.now_ns / 1_000_000)
-        });
-        let counts = &mut self.count.messages[message.account as usize];
-        match again {
-            Again::New => counts.received += 1,
-            Again::Retried => counts.retried += 1,
-            Again::Duplicate => counts.duplicate += 1,
-        }
-        if let Some(times) = speaker.and_then(|speaker| self.count.by_fsu.get_mut(speaker as usize)) {
-            *times = times.saturating_add(1);
-        }
-        let event = if again == Again::New { Event::Received } else { Event::Retried };
-        self.line(event, speaker, &message.name, key);
-        let ack = ack?;
-        let (after_ms, is_wrong) = match self.options.acks.draw(&mut self.rng) {
-            Fate::Dropped => {
-                self.count.messages[message.account as usize].dropped += 1;
-                return None;
-            }
-            Fate::Sent { after_ms, wrong } => (after_ms, wrong && ack.can_be_wrong()),
-        };
-        let mut buffers = (std::mem::take(&mut self.ack_raw), std::mem::take(&mut self.wire));
-        let fits = ack.write(shape, &self.raw, is_wrong, (&mut buffers.0, &mut buffers.1));
-        (self.ack_raw, self.wire) = buffers;
-        if !fits {
-            self.count.messages[message.account as usize].failed += 1;
-            return None;
-        }
-        let answer =
-            Answer { account: message.account, speaker, talk: came.talk, form, key, came_ns: self.now_ns, is_wrong };
-        Some((answer, after_ms))
-    }
-
-    /// Puts an acknowledgement off; its bytes are in [`Self::wire`].
-    pub fn put_off(&mut self, answer: Answer, after_ms: u64, path: Path) {
-        let (at_ns, account) = (self.now_ns + after_ms * 1_000_000, answer.account);
-        let pending = Pending { path, wire: (&*self.wire).into(), answer };
-        if !self.later.push(at_ns, pending) {
-            self.count.messages[account as usize].failed += 1;
-        }
-    }
-
-    /// An acknowledgement has left.
-    pub fn sent(&mut self, answer: &Answer, bytes: usize, recent: &mut Recent) {
-        self.count.bytes_out += bytes as u64;
-        let counts = &mut self.count.messages[answer.account as usize];
-        if answer.is_wrong {
-            counts.spoilt += 1;
-            return;
-        }
-        counts.acked += 1;
-        let took_ns = self.clock.now_ns().saturating_sub(answer.came_ns);
-        self.count.ack_time[answer.account as usize].saturating_record(took_ns);
-        let talk = self.talk(answer.talk);
-        recent.acked(answer.key, talk.forms[answer.form as usize].message);
-        self.line(Event::Acked, answer.speaker, &talk.message(answer.form).name, answer.key);
-    }
-
-    /// An acknowledgement could not leave.
-    #[cold]
-    pub fn failed(&mut self, answer: &Answer) {
-        self.count.messages[answer.account as usize].failed += 1;
-    }
-
-    /// A line of the ledger.
-    fn line(&mut self, event: Event, speaker: Option<u32>, message: &str, key: u64) {
-        if self.options.ledger.is_none() {
-            return;
-        }
-        let fsu = speaker.map_or("", |speaker| &*self.options.cast.speakers[speaker as usize].name);
-        let unix_ms = self.start_unix_ms + self.now_ns / 1_000_000;
-        ledger::write(&mut self.lines, unix_ms, (fsu, message), event, key);
-        if self.lines.len() >= LINES_BYTES {
-            self.write_lines();
-        }
-    }
-
-    /// Writes the lines that are gathered.
-    pub fn write_lines(&mut self) {
-        let Some(file) = self.options.ledger.as_ref().filter(|_| !self.lines.is_empty()) else { return };
-        let written = match file.lock() {
-            Ok(mut file) => file.write_all(&self.lines),
-            Err(_) => Err(io::ErrorKind::Other.into()),
-        };
-        if written.is_err() {
-            self.count.ledger_lost += self.lines.split(|byte| *byte == b'\n').skip(1).count() as u64;
-        }
-        self.lines.clear();
-    }
-}
-
-/// The reason of a message that carries values of another FSU, or of none.
-const OWN_VALUE: &str = "own_value";
-
-/// Whether a reason means that a frame is none of a talk's messages, rather than a wrong one.
-pub(super) fn is_foreign(said: Said) -> bool {
-    matches!(said, Said::Wrong(None, Wrong::Key))
 }
 
 /// What a thread listens on.
@@ -333,7 +83,7 @@ pub fn listen(
         epoll::add(&epoll, socket, EventData::new_u64(DATAGRAMS | at as u64), EventFlags::IN)?;
     }
     let clock = Clock(start);
-    let mut desk = Desk::new(options, number, clock);
+    let mut desk = Desk::new(&options.hearing, number, clock);
     let mut streams = Streams::new(options, sockets.listeners, Arc::clone(&epoll));
     let mut datagrams = Datagrams::new(options, sockets.datagrams);
     let (mut events, mut next_tick_ns) = (Vec::with_capacity(EVENTS), 0);

@@ -1,6 +1,7 @@
 //! The report as one page of HTML that needs nothing else: styles and charts are in it.
 
 use crate::numbers::{counted, thousands, time, time_of};
+use crate::report::messages::html::section;
 use crate::report::svg::{Axis, Line, chart, tick};
 use crate::report::text::uncertain;
 use crate::report::{Counts, FloodReport, FsuReport, LatencyReport, Second};
@@ -68,6 +69,9 @@ fn english(report: &FloodReport, mock: Option<&Value>) -> String {
     percentiles(report, &mut out);
     commands(report, &mut out);
     transfers(report, &mut out);
+    if let Some(messages) = &report.messages {
+        section(messages, &mut out);
+    }
     if let Some(mock) = mock {
         mock_section(mock, &mut out);
     }

@@ -4,6 +4,7 @@ use crate::book::tally::{ARRIVAL_NS, CommandCounts, Latency, Other, SampleKind, 
 use crate::book::thread::ThreadReport;
 use crate::numbers::counted;
 use crate::report::machine::machine;
+use crate::report::messages::MessagesReport;
 use crate::report::reconcile::{accounts, fsus, uncertain_notes};
 use crate::report::{
     CPU_SHARE_MAX, CommandReport, FloodReport, Generator, LatencyReport, LeftOutReport, MachineReport, RunReport,
@@ -25,13 +26,15 @@ pub struct Course {
     pub ended: String,
     /// Figures of each second.
     pub seconds: Vec<Second>,
+    /// What devices said unasked, where they may.
+    pub messages: Option<MessagesReport>,
     /// Notes for readers of the report.
     pub notes: Vec<String>,
 }
 
 /// Sums up what the threads counted.
 pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> FloodReport {
-    let Course { started, ended, seconds, mut notes } = course;
+    let Course { started, ended, seconds, messages, mut notes } = course;
     let mut tally = Tally::new(options.labels.len());
     for thread in threads {
         tally.add(&thread.tally);
@@ -73,7 +76,8 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
             generator_limited: limited,
         }
         .judge(options, &tally, loss, threads.iter().filter_map(|thread| thread.given_up.as_deref()))
-        .reconcile(options, &accounts),
+        .reconcile(options, &accounts)
+        .hear(messages.as_ref()),
         totals: totals(&total, &tally.other, loss, (measured_s, answered_s)),
         latency: LatencyReport::new(&all, true),
         lag: LatencyReport::new(&tally.lag, false),
@@ -90,6 +94,7 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
             .then(|| TransferReport::new(options, &tally.transfers, measured_s)),
         mock_lateness: None,
         mock_verdict: None,
+        messages,
         notes,
     }
 }
@@ -193,6 +198,13 @@ impl Verdict {
             };
             self.failures.push(format!("{} lost, {loss:.4} % (--max-loss {most}){refused}", total.requests.lost));
         }
+        self.passed = self.failures.is_empty();
+        self
+    }
+
+    /// What devices said has to be right, too.
+    fn hear(mut self, messages: Option<&MessagesReport>) -> Self {
+        self.failures.extend(messages.iter().flat_map(|messages| messages.failures()));
         self.passed = self.failures.is_empty();
         self
     }

@@ -128,6 +128,7 @@ pub fn text(report: &FloodReport, say: Texts) -> String {
     // Writing to a String cannot fail.
     let mut out = String::new();
     let _ = writeln!(out, "{}\n", rows(report, say));
+    out += &report.messages.as_ref().map_or(String::new(), |messages| messages.text(say));
     let mut pair = |name: &str, value: String| {
         let _ = writeln!(out, "  {} {}", padded(&say.say(name), NAME_COLUMNS), say.say(&value));
     };

@@ -97,6 +97,24 @@ impl Cast {
     /// # Errors
     /// A message that cannot be acknowledged.
     pub fn new(fsus: &[&Fsu], address: impl Fn(&Fsu) -> Option<SocketAddr>) -> Result<Self, AckError> {
+        Self::made(fsus, address, &mut Err)
+    }
+
+    /// The same; what cannot be acknowledged is told, and is not acknowledged.
+    pub fn lenient(fsus: &[&Fsu], address: impl Fn(&Fsu) -> Option<SocketAddr>) -> (Self, Vec<AckError>) {
+        let mut unmade = Vec::new();
+        let cast = Self::made(fsus, address, &mut |error| {
+            unmade.push(error);
+            Ok(())
+        });
+        (cast.unwrap_or_default(), unmade)
+    }
+
+    fn made(
+        fsus: &[&Fsu],
+        address: impl Fn(&Fsu) -> Option<SocketAddr>,
+        unmade: &mut dyn FnMut(AckError) -> Result<(), AckError>,
+    ) -> Result<Self, AckError> {
         let mut cast = Self::default();
         let mut kinds: HashMap<(usize, Transport), u32> = HashMap::new();
         for fsu in fsus {
@@ -104,7 +122,7 @@ impl Cast {
             let kind = if let Some(kind) = kinds.get(&key) {
                 *kind
             } else {
-                let kind = cast.kind(fsu)?;
+                let kind = cast.kind(fsu, unmade)?;
                 kinds.insert(key, kind);
                 kind
             };
@@ -130,7 +148,7 @@ impl Cast {
         Ok(cast)
     }
 
-    fn kind(&mut self, fsu: &Fsu) -> Result<u32, AckError> {
+    fn kind(&mut self, fsu: &Fsu, unmade: &mut dyn FnMut(AckError) -> Result<(), AckError>) -> Result<u32, AckError> {
         let mut talks = Vec::new();
         for (device, number) in fsu.devices.iter().zip(0..) {
             let Some(conversation) = &device.conversation else { continue };
@@ -138,7 +156,7 @@ impl Cast {
             let talk = if let Some(known) = known {
                 known
             } else {
-                self.talks.push(Arc::new(Talk::new(device, conversation)?));
+                self.talks.push(Arc::new(Talk::made(device, conversation, unmade)?));
                 self.talks.len() - 1
             };
             let (sub_dev_type, sub_dev_addr) = (device.sub_dev_type, device.sub_dev_addr);

@@ -1,5 +1,6 @@
 //! The options of a run, checked.
 
+use crate::hear::Hearing;
 use crate::numbers::counted;
 use crate::workload::left_out::LeftOut;
 use crate::workload::profile::{Label, Profile};
@@ -107,6 +108,10 @@ pub struct Options {
     pub seed: u64,
     /// Loss up to this share (0 to 1) is no failure.
     pub loss_max: f64,
+    /// What the targets say unasked, each the speaker of its number; `None`: they say nothing.
+    pub heard: Option<Arc<Hearing>>,
+    /// What of it cannot be acknowledged, for the report.
+    pub heard_notes: Vec<String>,
     /// As it was asked for, for the report.
     pub command_line: Vec<String>,
     /// The configuration, for the report.

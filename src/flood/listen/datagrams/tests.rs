@@ -1,7 +1,7 @@
 //! Messages in datagrams, with an outer frame and without one.
 
 use super::*;
-use crate::listen::acks::AckPolicy;
+use crate::hear::acks::AckPolicy;
 use crate::listen::tests::{desk, options};
 use crate::talk::tests::frame;
 use fsu_plan::model::fleet::FsuId;
@@ -88,7 +88,7 @@ fn a_bare_message_is_known_by_what_it_carries() {
     let mut hall = Hall::new(&options);
     hall.send(&frame("8600000000230002030142"));
     assert_eq!(hex::encode(hall.answer()), hex::encode(frame("860000000023000283054200343201")));
-    let bare_3 = options.cast.speakers.iter().position(|speaker| &*speaker.name == "bare_00003").unwrap();
+    let bare_3 = options.hearing.cast.speakers.iter().position(|speaker| &*speaker.name == "bare_00003").unwrap();
     assert_eq!(hall.desk.count.by_fsu[bare_3], 1);
     // The same again: it was acknowledged.
     hall.send(&frame("8600000000230002030142"));

@@ -1,7 +1,7 @@
 //! Connections of devices that behave, and of those that do not.
 
 use super::*;
-use crate::listen::acks::AckPolicy;
+use crate::hear::acks::AckPolicy;
 use crate::listen::tests::{desk, options};
 use crate::talk::tests::frame;
 use std::net::SocketAddr;

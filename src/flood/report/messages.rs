@@ -1,8 +1,10 @@
 //! What became of messages and connections, as reports tell it.
 
-use super::Options;
-use super::count::{Closed, Count, MessageCounts};
-use super::heard::hears;
+pub(crate) mod html;
+
+use crate::hear::Hearing;
+use crate::hear::count::{Closed, Count, MessageCounts, WrongSample};
+use crate::hear::heard::hears;
 use crate::numbers::{counted, thousands, time_of};
 use crate::report::LatencyReport;
 use crate::report::text::{self, table};
@@ -123,12 +125,12 @@ pub struct WrongMessage {
 }
 
 /// FSUs that said nothing which a report names.
-pub(super) const SILENT_MAX: usize = 100;
+pub(crate) const SILENT_MAX: usize = 100;
 /// Of these, those in the printed report.
 const SILENT_PRINTED_MAX: usize = 20;
 
 /// The FSUs that connect to one of these addresses and should have been heard.
-fn silent<'o>(options: &'o Options, count: &Count, addresses: &[SocketAddr], within_ms: u64) -> Vec<&'o str> {
+fn silent<'o>(options: &'o Hearing, count: &Count, addresses: &[SocketAddr], within_ms: u64) -> Vec<&'o str> {
     let all = options.cast.speakers.iter().zip(0..).zip(&count.by_fsu);
     let is_here = |to: SocketAddr| addresses.iter().any(|here| hears(*here, to));
     let silent = all.filter(|((speaker, number), times)| {
@@ -139,7 +141,7 @@ fn silent<'o>(options: &'o Options, count: &Count, addresses: &[SocketAddr], wit
 
 impl MessagesReport {
     /// Of what was counted.
-    pub fn new(options: &Options, (count, addresses): (&Count, &[SocketAddr]), seconds: f64) -> Self {
+    pub fn new(options: &Hearing, (count, addresses): (&Count, &[SocketAddr]), seconds: f64) -> Self {
         let silent = silent(options, count, addresses, (seconds * 1_000.0) as u64);
         let rows = options.accounts.iter().zip(&count.messages).zip(&count.ack_time);
         let heard: u64 = count.by_fsu.iter().map(|times| u64::from(*times)).sum();
@@ -163,7 +165,7 @@ impl MessagesReport {
                 ack_time: LatencyReport::new(times, false),
             }
         };
-        let sample = |(why, sample): (&&'static str, &super::count::WrongSample)| WrongMessage {
+        let sample = |(why, sample): (&&'static str, &WrongSample)| WrongMessage {
             why: (*why).to_owned(),
             fsu: sample.fsu.clone(),
             message: sample.message.clone(),

@@ -1,7 +1,7 @@
 //! What a centre counts.
 
 use super::heard::Heard;
-use crate::book::tally::{Latency, cut, latency};
+use crate::latency::{Latency, cut, latency};
 use fsu_plan::words;
 use std::collections::BTreeMap;
 
