@@ -1,5 +1,6 @@
 //! What can be typed in.
 
+pub use super::aim_args::AimArgs;
 pub use super::centre_args::{CentreArgs, ListenAt};
 use super::language::Lang;
 pub use super::which::Which;
@@ -332,9 +333,12 @@ pub struct FloodArgs {
     /// A reply after this time is late, a request without a reply by then is lost; broadcast: the wait for each frame
     #[arg(long, value_name = "MS", default_value_t = 1000.0)]
     pub timeout_ms: f64,
-    /// Tolerated loss in percent: 0.1 is one in a thousand
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
-    pub max_loss: f64,
+    /// Tolerated loss in percent: 0.1 is one in a thousand [default: 0; any if --fail-if names loss or lost]
+    #[arg(long, value_name = "PERCENT")]
+    pub max_loss: Option<f64>,
+    /// When a run fails.
+    #[command(flatten)]
+    pub aim: AimArgs,
     /// Seed of random values and intervals [default: a new one, in the report]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

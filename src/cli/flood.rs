@@ -1,6 +1,7 @@
 //! `flood`: arguments to a run of the load generator.
 
 mod listen;
+mod thresholds;
 
 use super::args::FloodArgs;
 use super::exit::{CliError, Exit};
@@ -17,6 +18,7 @@ use fsu_flood::run::Show;
 use fsu_flood::screen::Screen;
 use fsu_flood::targets::{Choice, ports};
 use fsu_flood::text::{Lines, text};
+use fsu_flood::threshold::Threshold;
 use fsu_flood::values::{FloodValues, VALUES_BYTES_MAX};
 use fsu_flood::{broadcast, run};
 use fsu_plan::config::diag::Diags;
@@ -92,7 +94,9 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
         return listen::reconcile((mock, centre), &reports);
     }
     if let Some(path) = &args.from {
-        return finish(args, &reports, earlier(path)?);
+        let report = earlier(path)?;
+        let knows_mock = args.mock_stats.is_some() || report.mock_lateness.is_some();
+        return finish(args, &reports, report, &thresholds::of_load(args, knows_mock)?);
     }
     let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
     let mut stop = || matches!(asked.try_recv(), Ok(Signal::Stop(_)));
@@ -101,7 +105,9 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
         return listen::centre(args, &reports, &mut stop);
     }
     listen::needs_centre(args)?;
-    let options = Asked { args, say }.options(send_for, &fleet::load(&args.which.origin(), say)?)?;
+    let thresholds = thresholds::of_load(args, args.mock_stats.is_some())?;
+    let loss_max = thresholds::loss_max(args, &thresholds);
+    let options = Asked { args, say, loss_max }.options(send_for, &fleet::load(&args.which.origin(), say)?)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut show = show(args, say)?;
     let report = run::run(options, &mut *show, &mut stop);
@@ -111,7 +117,7 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
         let is_xdp = if let Some(inner) = error.get_ref() { inner.is::<XdpError>() } else { false };
         CliError::new(if is_xdp { Exit::Machine } else { Exit::Bind }, error.to_string())
     })?;
-    finish(args, &reports, report)
+    finish(args, &reports, report, &thresholds)
 }
 
 /// What shows the run: the screen on a terminal, else lines.
@@ -149,7 +155,12 @@ fn screen(_say: Texts) -> io::Result<Box<dyn Show>> {
 }
 
 /// Writes and prints a report; its verdict is the exit code. An error in one output does not stop the others.
-fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Result<Exit, CliError> {
+fn finish(
+    args: &FloodArgs,
+    reports: &Reports,
+    mut report: FloodReport,
+    thresholds: &[Threshold],
+) -> Result<Exit, CliError> {
     let read = args.mock_stats.as_deref().map(mock_stats).transpose();
     let stats = read.as_ref().ok().and_then(Option::as_ref);
     if let Some(stats) = stats {
@@ -164,6 +175,7 @@ fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Resul
         let judged = report.judge_by(&earlier(path)?);
         judged.map_err(|error| usage(format!("--judged {}: {error}", path.display())))?;
     }
+    thresholds::hold(&mut report, thresholds)?;
     let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
     let html = reports.html.as_ref().map(|file| written(file, &html(&report, stats, reports.say))).transpose();
     let printed = reports.tell(&text(&report, reports.say));
@@ -236,6 +248,8 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
 struct Asked<'a> {
     args: &'a FloodArgs,
     say: Texts,
+    /// Loss that is accepted, 0 to 1.
+    loss_max: f64,
 }
 
 impl Asked<'_> {
@@ -282,7 +296,7 @@ impl Asked<'_> {
             retries: args.retries,
             drop: args.drop / 100.0,
             seed,
-            loss_max: args.max_loss / 100.0,
+            loss_max: self.loss_max,
             heard,
             heard_notes,
             command_line: std::env::args().collect(),
@@ -341,7 +355,7 @@ impl Asked<'_> {
         if !(1.0..=timeout_ms_max).contains(&timeout_ms) {
             return Err(usage(format!("--timeout-ms {timeout_ms}: 1 to {timeout_ms_max}")));
         }
-        if !(0.0..=100.0).contains(&max_loss) {
+        if let Some(max_loss) = max_loss.filter(|max_loss| !(0.0..=100.0).contains(max_loss)) {
             return Err(usage(format!("--max-loss {max_loss}: 0 to 100 percent")));
         }
         if !(0.0..100.0).contains(&drop) {

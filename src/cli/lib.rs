@@ -11,6 +11,7 @@
 //!
 //! [`fsu_serve::fleet`] runs a fleet, [`fsu_flood`] loads one.
 
+pub mod aim_args;
 pub mod args;
 pub mod ask;
 pub mod centre_args;

@@ -87,6 +87,15 @@ impl Wrong {
             Self::Payload => "payload",
         }
     }
+
+    /// All names that a reply can be wrong by.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let is_of_frames = |name: &&str| name.starts_with("outer_") || name.starts_with("bad_") || *name == "short";
+        let own = [Self::Address, Self::Device, Self::Checksum, Self::Key, Self::Size, Self::Form, Self::Static];
+        let more = [Self::Copied, Self::Turn, Self::Silence, Self::Payload];
+        let frames = Reason::ALL.into_iter().map(Reason::reason).filter(is_of_frames);
+        frames.chain(own.into_iter().chain(more).map(Self::name))
+    }
 }
 
 /// Bytes that are always the same.

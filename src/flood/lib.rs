@@ -21,6 +21,7 @@ pub mod run;
 pub mod talk;
 #[cfg(test)]
 mod tests;
+pub mod threshold;
 pub mod workload;
 
 // Short paths for the program.

@@ -16,6 +16,7 @@ pub mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod thread;
+pub mod thresholds;
 
 use crate::hear::Hearing;
 use std::net::SocketAddr;

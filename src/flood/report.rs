@@ -12,10 +12,12 @@ pub mod show;
 pub mod sum;
 pub mod svg;
 pub mod text;
+pub mod thresholds;
 
 use crate::book::account::Requests;
 use crate::book::tally::{CommandCounts, Latency};
 use crate::report::messages::MessagesReport;
+use crate::threshold::ThresholdReport;
 use fsu_core::lateness::Lateness;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -86,6 +88,9 @@ pub struct FloodReport {
     /// What devices said unasked, where the configuration has messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<MessagesReport>,
+    /// What `--fail-if` asked for, and what it came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<ThresholdReport>,
     /// What a reader should know.
     pub notes: Vec<String>,
 }

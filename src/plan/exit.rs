@@ -47,7 +47,7 @@ pub const MEANINGS: &[Meaning] = &[
     meaning(
         Exit::Configuration as u8,
         "the configuration has errors",
-        "replies were wrong or unexpected, or too many lost; or bad configuration",
+        "replies were wrong or unexpected, too many lost, or --fail-if was true; or bad configuration",
     ),
     meaning(
         Exit::Usage as u8,

@@ -4,6 +4,7 @@ mod between;
 mod bursts;
 mod listen;
 mod lossy;
+mod thresholds;
 mod told;
 
 use crate::harness::{Ended, PATIENCE, PROGRAM, Run, Tree, fsu, run_to_end};

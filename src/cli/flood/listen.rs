@@ -1,12 +1,13 @@
 //! `flood --centre`, `flood --listen`, `flood --reconcile`: the centre's end of what devices say.
 
-use super::{PORTS_BYTES_MAX, Reports, SECONDS, json, read, seconds, threads, told, usage, written};
+use super::{PORTS_BYTES_MAX, Reports, SECONDS, json, read, seconds, threads, thresholds, told, usage, written};
 use crate::args::{FloodArgs, ListenAt};
 use crate::exit::{CliError, Exit};
 use crate::fleet;
 use fsu_flood::centre::{self, Called, CentreReport};
 use fsu_flood::hear::Hearing;
 use fsu_flood::hear::acks::AckPolicy;
+use fsu_flood::listen::thresholds::METRICS;
 use fsu_flood::listen::{Options, html, run};
 use fsu_flood::options::AskedFsu;
 use fsu_flood::report::messages::MessagesReport;
@@ -44,6 +45,7 @@ pub(super) fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
 /// # Errors
 /// Options that do not fit the configuration, and what the machine refuses.
 pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> bool) -> Result<Exit, CliError> {
+    let thresholds = thresholds::given(args, &METRICS)?;
     let is_given = args.which.is_given();
     let fleet = (is_given || !args.at.listen.is_empty()).then(|| fleet::load(&args.which.origin(), reports.say));
     let fleet = fleet.transpose()?;
@@ -70,7 +72,8 @@ pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut()
     let called = Called { command_line: std::env::args().collect(), config };
     let report = CentreReport::new((&listened.count.heard, messages), listened.seconds, &expected, called);
     let addresses: Vec<String> = listened.addresses.iter().map(ToString::to_string).collect();
-    let report = CentreReport { address: addresses.join(", "), started: listened.started, ..report };
+    let mut report = CentreReport { address: addresses.join(", "), started: listened.started, ..report };
+    report.hold_to(&thresholds);
     let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
     let html = reports.html.as_ref().map(|file| written(file, &html::html(&report, reports.say))).transpose();
     json.and(html).and(reports.tell(&report.text(reports.say)))?;

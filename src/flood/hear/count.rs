@@ -20,6 +20,8 @@ pub struct MessageCounts {
     pub wrong: u64,
     /// Right acknowledgements sent.
     pub acked: u64,
+    /// Messages whose sender got one while it waited, each once.
+    pub settled: u64,
     /// Not sent on purpose.
     pub dropped: u64,
     /// Sent wrong on purpose.
@@ -37,6 +39,7 @@ impl MessageCounts {
         self.duplicate += other.duplicate;
         self.wrong += other.wrong;
         self.acked += other.acked;
+        self.settled += other.settled;
         self.dropped += other.dropped;
         self.spoilt += other.spoilt;
         self.failed += other.failed;

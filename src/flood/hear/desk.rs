@@ -220,10 +220,12 @@ impl<'a> Desk<'a> {
             return;
         }
         counts.acked += 1;
+        let account = answer.account as usize;
         let took_ns = self.clock.now_ns().saturating_sub(answer.came_ns);
-        self.count.ack_time[answer.account as usize].saturating_record(took_ns);
+        self.count.ack_time[account].saturating_record(took_ns);
         let talk = self.talk(answer.talk);
-        recent.acked(answer.key, talk.forms[answer.form as usize].message);
+        let is_first = recent.acked(answer.key, talk.forms[answer.form as usize].message);
+        self.count.messages[account].settled += u64::from(is_first);
         self.line(Event::Acked, answer.speaker, &talk.message(answer.form).name, answer.key);
     }
 
@@ -261,7 +263,7 @@ impl<'a> Desk<'a> {
 }
 
 /// The reason of a message that carries values of another FSU, or of none.
-const OWN_VALUE: &str = "own_value";
+pub(crate) const OWN_VALUE: &str = "own_value";
 
 /// Whether a reason means that a frame is none of a talk's messages, rather than a wrong one.
 pub(crate) fn is_foreign(said: Said) -> bool {

@@ -3,6 +3,7 @@
 pub use crate::hear::heard::{Heard, hears};
 use crate::numbers::{counted, thousands};
 use crate::report::messages::MessagesReport;
+use crate::threshold::ThresholdReport;
 use crate::workload::targets::fits;
 use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};
 use fsu_plan::texts::Texts;
@@ -68,6 +69,9 @@ pub struct CentreReport {
     /// What devices said, where the configuration has messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<MessagesReport>,
+    /// What `--fail-if` asked for, and what it came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<ThresholdReport>,
     /// Did everything pass.
     pub passed: bool,
     /// Why not.
@@ -148,6 +152,7 @@ impl CentreReport {
             not_heard,
             not_due,
             messages,
+            thresholds: Vec::new(),
             passed: failures.is_empty(),
             failures,
         }
@@ -187,6 +192,9 @@ impl CentreReport {
                 let listed: Vec<&str> = names.iter().take(LISTED_MAX).map(String::as_str).collect();
                 let _ = writeln!(out, "  {why}: {}{more}", listed.join(", "));
             }
+        }
+        for of in &self.thresholds {
+            let _ = writeln!(out, "  {}", of.line());
         }
         let _ = match self.failures.as_slice() {
             [] => writeln!(out, "\n  passed"),

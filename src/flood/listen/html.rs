@@ -2,7 +2,7 @@
 
 use super::heard::CentreReport;
 use crate::numbers::{counted, thousands};
-use crate::report::html::{STYLE, escaped, said};
+use crate::report::html::{STYLE, escaped, said, thresholds};
 use crate::report::messages::MessageReport;
 use crate::report::messages::html::section;
 use fsu_plan::texts::Texts;
@@ -36,6 +36,7 @@ fn english(report: &CentreReport) -> String {
             writeln!(out, "<p class=\"verdict failed\"><strong>Failed</strong>: {why}.</p>")
         }
     };
+    thresholds(&report.thresholds, &mut out);
     tiles(report, &mut out);
     if let Some(messages) = &report.messages {
         section(messages, &mut out);

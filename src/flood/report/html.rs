@@ -5,6 +5,7 @@ use crate::report::messages::html::section;
 use crate::report::svg::{Axis, Line, chart, tick};
 use crate::report::text::uncertain;
 use crate::report::{Counts, FloodReport, FsuReport, LatencyReport, Second};
+use crate::threshold::ThresholdReport;
 use fsu_plan::texts::Texts;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -63,6 +64,7 @@ fn english(report: &FloodReport, mock: Option<&Value>) -> String {
         escaped(&report.started)
     );
     verdict(report, &mut out);
+    thresholds(&report.thresholds, &mut out);
     tiles(report, &mut out);
     throughput(report, &mut out);
     latency_over_time(report, &mut out);
@@ -103,6 +105,24 @@ fn verdict(report: &FloodReport, out: &mut String) {
     for note in &report.notes {
         let _ = writeln!(out, "<p class=\"note\">{}</p>", escaped(note));
     }
+}
+
+/// What `--fail-if` asked for.
+pub(crate) fn thresholds(all: &[ThresholdReport], out: &mut String) {
+    if all.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<section>\n<h2>Thresholds (--fail-if)</h2>\n<table class=\"thresholds\">");
+    let _ = writeln!(out, "<tr><th class=\"t\">fail if</th><th class=\"t\">failed</th><th class=\"t\">found</th></tr>");
+    for of in all {
+        let (class, failed) = if of.failed { ("t bad", "yes") } else { ("t", "no") };
+        let (expression, found) = (escaped(&of.expression), escaped(&of.found()));
+        let _ = writeln!(
+            out,
+            "<tr><td class=\"t\"><code>{expression}</code></td><td class=\"{class}\">{failed}</td><td class=\"t\">{found}</td></tr>"
+        );
+    }
+    out.push_str("</table>\n</section>\n");
 }
 
 fn tiles(report: &FloodReport, out: &mut String) {

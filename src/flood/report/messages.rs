@@ -1,7 +1,9 @@
 //! What became of messages and connections, as reports tell it.
 
 pub(crate) mod html;
+pub mod thresholds;
 
+use crate::book::tally::latency;
 use crate::hear::Hearing;
 use crate::hear::count::{Closed, Count, MessageCounts, WrongSample};
 use crate::hear::heard::hears;
@@ -22,6 +24,9 @@ pub struct MessagesReport {
     pub messages: Vec<MessageReport>,
     /// How messages were acknowledged.
     pub acks: AcksReport,
+    /// From a message to its right acknowledgement, of all of them.
+    #[serde(default)]
+    pub ack_time: LatencyReport,
     /// FSUs that said something.
     pub fsus: u64,
     /// FSUs that connect to this centre, would have said who they are, and said nothing; at most 100 are named.
@@ -69,6 +74,9 @@ pub struct MessageReport {
     pub wrong: u64,
     /// Right acknowledgements sent: more than one for a message that came more than once.
     pub acked: u64,
+    /// Messages that were not acknowledged while their senders waited; 0 where nothing acknowledges them.
+    #[serde(default)]
+    pub unacknowledged: u64,
     /// Acknowledgements that were not sent, on purpose (`--ack-drop`).
     pub ack_dropped: u64,
     /// Acknowledgements that were sent wrong, on purpose (`--ack-wrong`).
@@ -146,9 +154,15 @@ impl MessagesReport {
         let rows = options.accounts.iter().zip(&count.messages).zip(&count.ack_time);
         let heard: u64 = count.by_fsu.iter().map(|times| u64::from(*times)).sum();
         let total = count.total();
+        let all = count.ack_time.iter().fold(latency(), |mut all, one| {
+            // Same bounds: it always fits.
+            let _ = all.add(one);
+            all
+        });
         let row = |((account, counts), times): ((&fsu_plan::model::conversation::Account, &MessageCounts), _)| {
-            let MessageCounts { received, further, retried, duplicate, wrong, acked, dropped, spoilt, failed } =
+            let MessageCounts { received, further, retried, duplicate, wrong, acked, settled, dropped, spoilt, failed } =
                 *counts;
+            let unacknowledged = if account.is_acknowledged { received.saturating_sub(settled) } else { 0 };
             MessageReport {
                 vendor: account.vendor.to_string(),
                 message: account.name.to_string(),
@@ -159,6 +173,7 @@ impl MessagesReport {
                 duplicate,
                 wrong,
                 acked,
+                unacknowledged,
                 ack_dropped: dropped,
                 ack_wrong: spoilt,
                 ack_failed: failed,
@@ -180,6 +195,7 @@ impl MessagesReport {
                 wrong: options.acks.wrong,
                 seed: options.seed,
             },
+            ack_time: LatencyReport::new(&all, true),
             fsus: count.by_fsu.iter().filter(|times| **times > 0).count() as u64,
             silent_fsus: silent.len() as u64,
             silent: silent.into_iter().take(SILENT_MAX).map(str::to_owned).collect(),

@@ -95,6 +95,7 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
         mock_lateness: None,
         mock_verdict: None,
         messages,
+        thresholds: Vec::new(),
         notes,
     }
 }

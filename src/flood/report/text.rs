@@ -138,6 +138,9 @@ pub fn text(report: &FloodReport, say: Texts) -> String {
     }
     own(report, &mut pair);
     not_right(report, &mut pair);
+    for of in &report.thresholds {
+        pair("fail if", of.told());
+    }
     let mut rest = String::new();
     samples(report, &mut rest);
     verdict(report, &mut rest);

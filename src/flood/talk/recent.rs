@@ -65,12 +65,11 @@ impl Recent {
         again
     }
 
-    /// A right acknowledgement was sent.
-    pub fn acked(&mut self, hash: u64, message: u16) {
+    /// A right acknowledgement was sent. True if it is the message's first, and its sender still waits for one.
+    pub fn acked(&mut self, hash: u64, message: u16) -> bool {
         let same = |entry: &&mut Entry| (entry.hash, entry.message) == (hash, message);
-        if let Some(entry) = self.0.iter_mut().rev().find(same) {
-            entry.is_acked = true;
-        }
+        let entry = self.0.iter_mut().rev().find(same);
+        entry.is_some_and(|entry| !std::mem::replace(&mut entry.is_acked, true))
     }
 
     /// Bytes of memory that it takes.
@@ -88,7 +87,7 @@ mod tests {
         let (mut recent, mut now_ms, mut last, mut found) = (Recent::default(), 0, ' ', String::new());
         for c in said.chars() {
             match c {
-                '!' => recent.acked(u64::from(last), 0),
+                '!' => found.push_str(if recent.acked(u64::from(last), 0) { "" } else { "-" }),
                 '0'..='9' => now_ms += 1_000 * u64::from(c.to_digit(10).unwrap()),
                 _ => {
                     let told = Told { hash: c.into(), message: 0, is_unique: c.is_uppercase(), patience_ms: 3_000 };
@@ -115,6 +114,10 @@ mod tests {
         check("A!4A", "nn");
         check("a!a!a", "nnn");
         check("a!aa", "nnr");
+        // Only the first acknowledgement of a message counts, and only while its sender waits.
+        check("A!A!", "nd-");
+        check("A4B!A", "nnn");
+        check("A!!", "n-");
     }
 
     #[test]
