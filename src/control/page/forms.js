@@ -1,0 +1,50 @@
+// Forms: a call, and a line that says how it went.
+
+import { reason } from './api.js';
+import { el, say } from './dom.js';
+import { t } from './settings.js';
+
+/// A call that was not made, or did nothing: its message says why.
+export class Refused extends Error {}
+
+/// `name=value name2="two words"` as an object.
+export function pairs(text) {
+  const out = {};
+  for (const word of text.match(/(?:[^\s"]+|"[^"]*")+/g) ?? []) {
+    const at = word.indexOf('=');
+    if (at < 1) throw new Refused(t('args.wrong', { word }));
+    out[word.slice(0, at)] = word.slice(at + 1).replaceAll('"', '');
+  }
+  return out;
+}
+
+/// A line that says how a call went. `attempt(work)` runs it; `work` resolves to what to say.
+export function outcome() {
+  const node = el('p', { class: 'result', role: 'status' });
+  const attempt = async (work) => {
+    node.className = 'result';
+    say(node, t('working'));
+    try {
+      say(node, await work());
+      node.classList.add('good');
+      return true;
+    } catch (error) {
+      say(node, error instanceof Refused ? error.message : reason(error));
+      node.classList.add('bad');
+      return false;
+    }
+  };
+  return { node, attempt };
+}
+
+/// A form that calls `work` when it is sent, and says how that went; `done()` follows if it went well.
+export function form(id, parts, work, done) {
+  const { node: told, attempt } = outcome();
+  const node = el('form', { class: 'form', id, autocomplete: 'off', on: {
+    submit: async (event) => {
+      event.preventDefault();
+      if (await attempt(work)) done?.();
+    },
+  } }, el('div', { class: 'row' }, parts), told);
+  return node;
+}
