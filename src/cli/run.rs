@@ -75,6 +75,7 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         log_dir: args.log_dir,
         fault_ledger,
         message_ledger,
+        steer: true,
     };
     let prepared = Prepared::new(options, fleet, files)?;
     if let Some(warning) = &prepared.warning {
@@ -115,6 +116,7 @@ impl Show for Shown<'_> {
                 // For programs: in every language the same.
                 self.words.print(&sockets.free_ports(&self.prepared.fleet));
             }
+            Event::Steering(_) => {}
             Event::Ready(ready) => self.words.print(&format!("{}\n", self.say.say(ready))),
             Event::Read(diags) => fleet::tell(diags, self.say),
             Event::Reloaded(reloaded) => {

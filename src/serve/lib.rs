@@ -5,6 +5,7 @@
 //! - [`devlog`]: the logger thread, the device log and the fault ledger. [`syslog`]: the system log. `files`: what their files have in
 //!   common.
 //! - [`fleet`]: a whole fleet: machine, sockets, shards together, reload, counts.
+//! - [`steer`]: a running fleet, watched and steered from other threads.
 //! - [`gate`]: how many of a kind pass in a second.
 
 pub mod devlog;
@@ -13,6 +14,7 @@ mod files;
 pub mod fleet;
 pub mod gate;
 pub mod shard;
+pub mod steer;
 mod sync;
 pub mod syslog;
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub(crate) mod calc;
 mod effects;
 pub mod examine;
 mod layouts;
+pub mod outside;
 pub mod profile;
 pub mod random;
 pub mod reply;

@@ -127,6 +127,16 @@ impl Talk {
         has_room
     }
 
+    /// Messages that wait for an acknowledgement.
+    pub fn pending(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether no more messages may be to leave.
+    pub fn is_full(&self) -> bool {
+        self.wanted.len() >= WANTED_MAX
+    }
+
     /// Whether its schedules run.
     pub fn is_started(&self) -> bool {
         self.is_started

@@ -315,6 +315,11 @@ impl FsuFaults {
         in_force.fold(self.base.offline, |said, entry| entry.faults.offline.or(said)) == Some(true)
     }
 
+    /// Whether the FSU is silent at any time.
+    pub fn is_offline_ever(&self) -> bool {
+        self.base.offline.is_some() || self.schedule.iter().any(|entry| entry.faults.offline.is_some())
+    }
+
     /// When an outage may begin or end, after the start.
     pub fn outage_edges(&self) -> impl Iterator<Item = u64> {
         let outages = self.schedule.iter().filter(|entry| entry.faults.offline.is_some());

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Everything `run` serves. Shared by all shards and the logger behind one [`Arc`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fleet {
     /// The FSUs, in file order with `count` expanded; their index is their number everywhere.
     pub fsus: Vec<Fsu>,

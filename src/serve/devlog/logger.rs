@@ -249,6 +249,12 @@ impl LoggerHandle {
         let _ = self.commands.send(LoggerCommand::Start(at));
     }
 
+    /// Sets what the system log takes, until a reload sets what its plan says.
+    pub(crate) fn set_level(&self, level: log::LevelFilter) {
+        self.system.set_level(level);
+        log::set_max_level(level);
+    }
+
     /// Announces the next fleet, before any tap does. Returns its epoch, for [`Tap::reload`]. Its log level applies from now on; its
     /// other log settings do not.
     ///

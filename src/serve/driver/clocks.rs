@@ -51,6 +51,12 @@ pub(crate) fn unix_ns() -> i64 {
     clock_ns(ClockId::Realtime)
 }
 
+/// Processor time of this thread so far, in nanoseconds.
+pub(crate) fn cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    (time.tv_sec.unsigned_abs() * 1_000_000_000).saturating_add(time.tv_nsec.unsigned_abs())
+}
+
 /// The monotonic clock alone, in nanoseconds.
 #[inline]
 pub(crate) fn mono_ns() -> u64 {

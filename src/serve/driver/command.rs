@@ -5,6 +5,7 @@ use super::port::PortCounts;
 use crate::shard::Swap;
 use crate::shard::accounts::Accounts;
 use crate::shard::late::Late;
+use crate::shard::steer::ask::Ask;
 use crossbeam_channel::Sender as Answer;
 use fsu_core::state::Counters;
 use fsu_net::bind::Bound;
@@ -30,6 +31,8 @@ pub(crate) enum ShardCommand {
     Unstage,
     /// Serve another fleet. Answers with the counters of the FSUs that are gone.
     Swap(Box<Swap>, Answer<Vec<Counters>>),
+    /// Something of whoever watches or steers the run.
+    Steer(Box<Ask>),
 }
 
 /// What a shard has counted: at its end, or so far ([`super::Handle::figures`]).

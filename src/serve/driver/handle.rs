@@ -17,6 +17,8 @@ use crate::shard::protocol::{Protocol, Responder};
 use crate::shard::recorder::Recorder;
 use crate::shard::reload::Swap;
 use crate::shard::serve::{Portion, Serve};
+use crate::shard::steer::SteerSpec;
+use crate::shard::steer::ask::Ask;
 use crate::shard::tide::Tide;
 use crossbeam_channel::{Receiver, bounded};
 use flume::Sender;
@@ -72,6 +74,8 @@ pub struct ShardSpec<T = crate::devlog::tap::Tap> {
     pub queue: Option<Queue>,
     /// The socket of those udp FSUs that have none of their own.
     pub shared: Option<Shared>,
+    /// It can be watched and steered; `None`: it cannot.
+    pub steer: Option<SteerSpec>,
 }
 
 /// What a shard may do to save processor time; none of it changes a reply.
@@ -140,8 +144,8 @@ where
     P: Protocol + Send + 'static,
     T: Recorder + Send + 'static,
 {
-    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning, queue, shared } =
-        spec;
+    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning, .. } = spec;
+    let (queue, shared, steer) = (spec.queue, spec.shared, spec.steer);
     // A socket has the number of its FSU. Sockets without an FSU in the fleet are left out here, as in `Serve::new`.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
@@ -154,6 +158,9 @@ where
         let mut serve = Serve::new(Portion { fleet, fsus: &numbers }, context, protocol, tap, now);
         serve.own = own;
         serve.share(tide);
+        if let Some(steer) = &steer {
+            serve.attach(steer);
+        }
         let frames = queue.map(|queue| base.plug(queue));
         let sharing = shared.map(|shared| base.share(shared)).transpose()?;
         let sockets = numbers.len();
@@ -214,6 +221,11 @@ impl Handle {
         receiver
     }
 
+    /// Where its commands go and what wakes it, for others than its owner.
+    pub(crate) fn line(&self) -> Line {
+        Line { commands: self.commands.clone(), wake: Arc::clone(&self.wake) }
+    }
+
     /// Waits for its end; returns what it leaves.
     pub fn join(self) -> Result<ShardFigures, ShardError> {
         let index = self.index;
@@ -228,5 +240,23 @@ impl Handle {
         mail::send(&self.commands, command, || {
             let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
         });
+    }
+}
+
+/// A way to a running shard, for others than its owner.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    commands: Sender<ShardCommand>,
+    wake: Arc<OwnedFd>,
+}
+
+impl Line {
+    /// Asks the shard something, and waits while too much waits there. False: it has ended.
+    pub(crate) async fn ask(&self, ask: Ask) -> bool {
+        let sent = self.commands.send_async(ShardCommand::Steer(Box::new(ask))).await.is_ok();
+        if sent {
+            let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        }
+        sent
     }
 }

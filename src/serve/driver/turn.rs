@@ -545,6 +545,10 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
                 ShardCommand::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
                 ShardCommand::Unstage => self.unstage(io),
                 ShardCommand::Swap(swap, answer) => drop(answer.send(self.swap(*swap, io))),
+                ShardCommand::Steer(ask) => {
+                    self.depart(io);
+                    self.serve.on_ask(*ask, self.now, clocks::cpu_ns());
+                }
             }
         }
     }

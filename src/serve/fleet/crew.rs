@@ -2,6 +2,7 @@
 
 use super::prepare::{Chosen, Prepared};
 use crate::devlog::LoggerHandle;
+use crate::driver::handle::Line;
 use crate::driver::one::Shared;
 use crate::driver::port::Queue;
 use crate::driver::{DriverKind, Executor, Handle, ShardError, ShardFigures, ShardSpec, Tuning, WayCounts, spawn};
@@ -9,6 +10,8 @@ use crate::shard::accounts::Accounts;
 use crate::shard::late::Late;
 use crate::shard::recorder::{Recorder, Traffic};
 use crate::shard::serve::DRAIN_MS;
+use crate::shard::steer::SteerSpec;
+use crate::shard::steer::listen::Listener;
 use crate::shard::tide::Tide;
 use crate::shard::{Own, Swap};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
@@ -102,6 +105,7 @@ struct Common {
     own: Arc<Own>,
     tide: Arc<Tide>,
     tuning: Tuning,
+    steer: Option<SteerSpec>,
 }
 
 /// Ways beside the FSUs' own sockets: one for each shard, or none.
@@ -196,7 +200,8 @@ impl Crew {
     ) -> Result<Self, CrewError> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
         let (executor, driver) = (chosen.executor, chosen.driver);
-        let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning: prepared.tuning };
+        let (tide, tuning, steer) = (Arc::default(), prepared.tuning, prepared.steer.then(SteerSpec::default));
+        let common = Common { executor, driver, fleet, run, own, tide, tuning, steer };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, (bound, ways), |shard| logger.tap(shard, fsus))
     }
@@ -218,8 +223,9 @@ impl Crew {
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
         let (mut queues, mut shared) = (ways.queues.into_iter(), ways.shared.into_iter());
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
-            let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
-            let Common { executor, driver, fleet, run, own, tide, tuning } = common.clone();
+            let tap =
+                Listener::new(Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() });
+            let Common { executor, driver, fleet, run, own, tide, tuning, steer } = common.clone();
             let (cpu, queue, shared) = (Some(cpu), queues.next(), shared.next());
             match spawn(ShardSpec {
                 index,
@@ -235,6 +241,7 @@ impl Crew {
                 tuning,
                 queue,
                 shared,
+                steer,
             }) {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => {
@@ -330,6 +337,11 @@ impl Crew {
         self.answers(self.handles.iter().map(Handle::figures).collect())
     }
 
+    /// Ways to its shards for whoever steers the run.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.handles.iter().map(Handle::line).collect()
+    }
+
     /// Receives the number of each shard that has ended.
     pub fn ends(&self) -> &Receiver<usize> {
         &self.ends
@@ -412,7 +424,7 @@ mod tests {
         let (run, own) = (RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 }, Arc::default());
         let tuning = Tuning { gather: Duration::ZERO, gso: true };
         let (executor, driver) = (Executor::Glommio, DriverKind::Poll);
-        let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning };
+        let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning, steer: None };
         let cpu = crate::fleet::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], (bound, Ways::default()), |_| Failing).expect("started"), addresses)
     }

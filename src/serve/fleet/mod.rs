@@ -6,12 +6,13 @@
 //! - [`claims`]: who has which addresses, where the kernel cannot tell.
 //! - [`sockets`], [`crew`], [`signals`], [`watch`]: what a run starts and watches.
 //! - [`read`], [`reload`]: a configuration, at the start and while serving.
-//! - [`run`]: serves until a signal. [`snapshot`]: the counters at any time; [`stats`]: the same as JSON.
+//! - [`run`]: serves until a signal. `desk`: what others ask of it meanwhile. [`snapshot`]: the counters at any time; [`stats`]: the same as JSON.
 //! - [`error`]: why a fleet cannot be served, with the exit code.
 
 pub mod claims;
 pub mod cpus;
 pub mod crew;
+mod desk;
 pub mod error;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

@@ -53,4 +53,6 @@ pub struct FleetOptions {
     pub fault_ledger: Option<PathBuf>,
     /// The file for a JSON line per thing that becomes of a message; the caller empties it.
     pub message_ledger: Option<PathBuf>,
+    /// The run can be watched and steered ([`crate::steer`]).
+    pub steer: bool,
 }

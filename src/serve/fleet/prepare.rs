@@ -57,6 +57,8 @@ pub struct Prepared {
     pub overlay: Overlay,
     /// The files of the configuration, if they are to be watched.
     pub watched: Option<Vec<PathBuf>>,
+    /// The run can be watched and steered.
+    pub steer: bool,
     /// Shards share processors: how many, for people.
     pub warning: Option<String>,
 }
@@ -196,6 +198,7 @@ impl Prepared {
             tuning: Tuning { gather: Duration::from_micros(options.gather_us.into()), gso: options.gso },
             overlay,
             watched: options.watch.then_some(files),
+            steer: options.steer,
             warning,
         })
     }

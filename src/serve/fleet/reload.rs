@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Maximum number of a configuration's errors in the system log; stderr has all of them.
-const ERRORS_LOGGED_MAX: usize = 100;
+pub(super) const ERRORS_LOGGED_MAX: usize = 100;
 
 /// A configuration that was read.
 #[derive(Debug)]
@@ -100,7 +100,9 @@ pub struct Serving<'a> {
     /// By FSU number: where it listens, if it asked for any free port. The others listen where their plan says.
     free: BTreeMap<u32, SocketAddr>,
     /// By FSU number: its shard.
-    shards: Vec<u16>,
+    pub(super) shards: Vec<u16>,
+    /// The number of what is served.
+    pub(super) epoch: u32,
     /// Names for the addresses that have no socket of their own.
     claims: Claims,
     /// Counts.
@@ -131,7 +133,12 @@ impl<'a> Serving<'a> {
         let fleet = prepared.fleet.clone();
         let free = free(&fleet, &addresses);
         let (reloads, gone) = (Reloads::default(), Gone::default());
-        Self { prepared, logger, crew, run, fleet, free, shards, claims, reloads, gone }
+        Self { prepared, logger, crew, run, fleet, free, shards, epoch: 0, claims, reloads, gone }
+    }
+
+    /// Sets what the system log takes, until a reload.
+    pub(super) fn set_log_level(&self, level: log::LevelFilter) {
+        self.logger.set_level(level);
     }
 
     /// Its shards.
@@ -232,7 +239,7 @@ impl<'a> Serving<'a> {
             },
         );
         self.free = free(&fleet, &addresses);
-        (self.fleet, self.shards) = (fleet, shards);
+        (self.fleet, self.shards, self.epoch) = (fleet, shards, epoch);
         Ok(Reloaded { listening, summary })
     }
 
@@ -246,7 +253,7 @@ impl<'a> Serving<'a> {
     }
 
     /// By FSU number: where it listens.
-    fn addresses(&self) -> Vec<SocketAddr> {
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         let all = (0..).zip(&self.fleet.fsus);
         all.map(|(number, fsu)| self.free.get(&number).copied().unwrap_or(fsu.bind)).collect()
     }

@@ -5,6 +5,7 @@
 
 use super::claims::Claims;
 use super::crew::{Crew, CrewError, Ways};
+use super::desk::Desk;
 use super::error::FleetError;
 use super::machine::Room;
 use super::prepare::{Chosen, Prepared};
@@ -16,6 +17,7 @@ use super::stats::RunStats;
 use super::watch::Watch;
 use super::xdp;
 use crate::devlog::{Logger, LoggerConfig, LoggerHandle};
+use crate::steer::Steering;
 use crate::syslog::ON_STDERR;
 use crossbeam_channel::{Receiver, never, select};
 use fsu_core::state::Counters;
@@ -32,6 +34,8 @@ use std::time::Instant;
 pub enum Event<'a> {
     /// Every socket is bound.
     Bound(&'a Sockets, &'a Room, &'a Chosen),
+    /// Every shard runs, and can be watched and steered. Comes before `ready`.
+    Steering(&'a Steering),
     /// Every shard runs. `ready: 106 FSUs on 2 shards, driver ring, 12 ms`
     Ready(&'a str),
     /// Another configuration was read; what is wrong with it.
@@ -190,11 +194,15 @@ impl Run<'_> {
         // Nor what the start took. No shard has anything to do yet.
         trim();
         let (started, since) = (Timestamp::now(), Instant::now());
+        let mut desk = Desk::new(prepared, chosen, &serving, (started, since));
+        if let Some(steering) = desk.steering() {
+            show.show(&Event::Steering(steering));
+        }
         let (size, driver) = (prepared.size(), chosen.driver.name());
         let ready = format!("ready: {size}, driver {driver}, {} ms", begun.elapsed().as_millis());
         log::info!(target: show.log_target(), "{ready}");
         show.show(&Event::Ready(&ready));
-        let ended_by = wait(asked, &mut serving, watch.as_mut(), show);
+        let ended_by = wait(asked, &mut serving, (watch.as_mut(), &mut desk), show);
         log::info!("{ended_by}: stopping; what is due is sent before the end");
         let (snapshot, mut errors) = serving.stop();
         if !matches!(ended_by, EndedBy::Signal(_)) && errors.is_empty() {
@@ -238,7 +246,7 @@ fn log_end(totals: &Counters, seconds: u64) {
 fn wait(
     asked: &Receiver<Asked>,
     serving: &mut Serving<'_>,
-    mut watch: Option<&mut Watch>,
+    (mut watch, desk): (Option<&mut Watch>, &mut Desk),
     show: &mut dyn Show,
 ) -> EndedBy {
     let mut reading: Option<(Receiver<Read>, &'static str)> = None;
@@ -251,17 +259,23 @@ fn wait(
                 watch.mark();
             }
             log::info!("{why}: reading the configuration again");
+            desk.reads();
             reading = Some((serving.read(), why));
         }
         let read = reading.as_ref().map_or_else(never, |(read, _)| read.clone());
         let happened = watch.as_ref().map_or_else(never, |watch| watch.happened().clone());
-        let ends = serving.crew().ends().clone();
+        let (ends, requests) = (serving.crew().ends().clone(), desk.requests());
         select! {
             recv(asked) -> asked => match asked {
                 Ok(Asked::Stop(signal)) => return EndedBy::Signal(signals::name(signal)),
                 Ok(Asked::Reload) => again = Some("SIGHUP"),
                 Err(_) => return EndedBy::Signals,
             },
+            recv(requests) -> request => {
+                if request.is_ok_and(|request| desk.take(request, serving)) {
+                    again = Some("a request");
+                }
+            }
             recv(happened) -> _ => {
                 if watch.as_mut().is_some_and(|watch| watch.has_changed()) {
                     again.get_or_insert("a file has changed");
@@ -269,9 +283,12 @@ fn wait(
             }
             recv(read) -> read => {
                 let why = reading.take().map_or("", |(_, why)| why);
-                match read {
-                    Ok(read) => reload(serving, watch.as_deref_mut(), read, show),
-                    Err(_) => not_reloaded(&ReloadError::NotRead(why), show),
+                if let Ok(read) = read {
+                    reload(serving, (watch.as_deref_mut(), desk), read, show);
+                } else {
+                    let error = ReloadError::NotRead(why);
+                    desk.not_read(serving, error.to_string());
+                    not_reloaded(&error, show);
                 }
             }
             recv(ends) -> shard => return EndedBy::Shard(shard.unwrap_or_default()),
@@ -285,8 +302,10 @@ fn not_reloaded(error: &ReloadError, show: &mut dyn Show) {
 }
 
 /// Serves the configuration that was just read, and reports the result.
-fn reload(serving: &mut Serving<'_>, watch: Option<&mut Watch>, read: Read, show: &mut dyn Show) {
-    let ReloadOutcome { done, diags, files } = serving.reload(read);
+fn reload(serving: &mut Serving<'_>, (watch, desk): (Option<&mut Watch>, &mut Desk), read: Read, show: &mut dyn Show) {
+    let outcome = serving.reload(read);
+    desk.reloaded(serving, &outcome);
+    let ReloadOutcome { done, diags, files } = outcome;
     show.show(&Event::Read(&diags));
     match done {
         Ok(reloaded) => {

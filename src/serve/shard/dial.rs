@@ -64,6 +64,11 @@ impl Dials {
         self.all.get(socket as usize).map_or(State::Off, |dial| dial.state)
     }
 
+    /// Whether its connection is up.
+    pub(crate) fn is_up(&self, socket: u32) -> bool {
+        matches!(self.state(socket), State::Up(..))
+    }
+
     /// Changes that.
     pub(crate) fn set(&mut self, socket: u32, state: State) {
         let place = socket as usize;

@@ -4,6 +4,7 @@
 //! - [`io`]: the seam between that and a driver ([`crate::driver`]). [`protocol`], [`recorder`]: the same to the responder and to the log.
 //! - [`timers`]: what is done later.
 //! - [`late`]: how late replies leave, [`look`]: since when bytes of a connection may have been there.
+//! - [`steer`]: watching and steering a shard while it serves.
 //! - `talk`: what FSUs say unasked, [`accounts`]: what became of it.
 //! - [`clients`], [`routes`]: the centres an FSU knows. [`dial`]: FSUs that dial out. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`effort`]: what work costs. [`notes`], [`tide`]: lines about
 //!   bad input, and about centres that come and go.
@@ -24,6 +25,7 @@ pub mod reload;
 mod routes;
 pub mod serve;
 mod slots;
+pub mod steer;
 mod talk;
 pub mod tcp;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Where a shard records its traffic: the device log.
 
+use super::steer::listen::Ear;
 use fsu_core::answer::talk::Happened;
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::reload::Fate;
@@ -20,6 +21,16 @@ pub trait Recorder {
     fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool;
     /// From now on FSU numbers are those of the next fleet, of `fsu_count`. `fates`: what became of the FSUs before, by their old numbers.
     fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
+    /// From now on the run is watched.
+    fn listen(&mut self, _ear: Ear) {}
+    /// What is heard for those who watch the run; `None`: nobody does.
+    fn ear(&mut self) -> Option<&mut Ear> {
+        None
+    }
+    /// The same, to be read.
+    fn ear_now(&self) -> Option<&Ear> {
+        None
+    }
 }
 
 impl Recorder for crate::devlog::tap::Tap {

@@ -98,7 +98,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 self.slots.put(place, FsuSlot::new(number, fsu));
             }
         }
+        self.steer_reloaded(epoch, &fates);
         self.restart_timers(now, io);
+        self.steer_restarted();
         for id in self.conns.open() {
             if let Some(conn) = self.conns.get_mut(id) {
                 // By the plan from before.

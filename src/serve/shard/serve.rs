@@ -16,6 +16,7 @@ use super::recorder::{RecordKind, Recorder, Traffic};
 use super::routes::Routes;
 use super::slots::FsuSlot;
 use super::slots::Slots;
+use super::steer::Steer;
 use super::talk::{Talkers, message_left};
 use super::tcp::DueReply;
 use super::tcp::conn::{Conns, PIECE, UnsentReply};
@@ -117,6 +118,8 @@ pub struct Serve<P, T> {
     pub(crate) resting: Vec<ConnId>,
     /// FSUs that dial out.
     pub(crate) dials: Dials,
+    /// What it needs to be steered; `None`: it cannot be.
+    pub(crate) steer: Option<Box<Steer>>,
 }
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
@@ -151,6 +154,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             accounts: Accounts::default(),
             resting: Vec::new(),
             dials: Dials::default(),
+            steer: None,
         };
         serve.start_heartbeats(now);
         serve.start_dials(now.mono_ms);
@@ -280,7 +284,11 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Records input that an FSU in an outage ignores.
     #[cold]
     pub(crate) fn unheard(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
+        let since_start_ms = self.since_start_ms(now);
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        if let Some(ear) = self.tap.ear() {
+            ear.frame(slot.fsu, since_start_ms);
+        }
         let about = About::UNKNOWN.lost(FaultKind::Offline);
         if self.tap.is_on()
             && !self.tap.record(Traffic {
@@ -373,6 +381,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 Timer::Dial(socket) => self.on_dial_due(socket, now, io),
                 Timer::Dials => self.on_turn_to_dial(now, io),
                 Timer::Tide => self.tide.tell(),
+                Timer::Steer => self.on_steer_due(now, io),
             }
         }
         true

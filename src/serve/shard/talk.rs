@@ -216,7 +216,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     }
 
     /// Whether somebody hears an FSU.
-    fn is_heard(&mut self, socket: u32, now: Clock) -> bool {
+    pub(super) fn is_heard(&mut self, socket: u32, now: Clock) -> bool {
         let Some(slot) = self.slots.get(socket as usize) else { return false };
         let Some(fsu) = self.fleet.fsus.get(slot.fsu as usize) else { return false };
         if fsu.transport == Transport::Tcp {
@@ -256,7 +256,12 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     }
 
     /// Runs something with an FSU's state, as the conversation sees it.
-    fn with_turn<R>(&mut self, socket: u32, now: Clock, what: impl FnOnce(&mut Turn<'_>, Whose) -> R) -> Option<R> {
+    pub(super) fn with_turn<R>(
+        &mut self,
+        socket: u32,
+        now: Clock,
+        what: impl FnOnce(&mut Turn<'_>, Whose) -> R,
+    ) -> Option<R> {
         let since_start_ms = self.since_start_ms(now);
         let slot = self.slots.get_mut(socket as usize)?;
         let fsu = self.fleet.fsus.get(slot.fsu as usize)?;

@@ -43,6 +43,8 @@ struct DatagramSink<'a, I, T> {
     /// The address of this machine that was asked.
     local: Local,
     now: Clock,
+    /// Since the start of the run.
+    since_start_ms: u64,
     /// When the request came, wall clock in nanoseconds.
     arrived_ns: i64,
     /// Replies for which there was no room, by [`Reason::NO_ROOM`].
@@ -136,6 +138,9 @@ impl<I: Io, T: Recorder> Sink for DatagramSink<'_, I, T> {
     #[inline]
     fn understood(&mut self, about: About, _: &[u8]) {
         self.effort += FRAME_EFFORT;
+        if let Some(ear) = self.tap.ear() {
+            ear.frame(self.fsu_number, self.since_start_ms);
+        }
         if let Some(told) = self.told.as_mut().filter(|told| told.len() < FRAMES_TOLD_MAX) {
             told.push(self.telling.settle(about));
         }
@@ -188,6 +193,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             peer,
             local,
             now,
+            since_start_ms,
             arrived_ns,
             no_room: [0; Reason::NO_ROOM.len()],
             room_bytes: if is_bounded { bytes.len().saturating_mul(AMPLIFICATION_MAX) } else { usize::MAX },
@@ -196,12 +202,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             told: is_told.then_some(&mut self.buffers.told),
             effort: bytes.len(),
         };
-        let moment = Moment {
-            now: now.now(),
-            arrived_ns,
-            not_before_ns: 0,
-            since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
-        };
+        let moment = Moment { now: now.now(), arrived_ns, not_before_ns: 0, since_start_ms };
         let (run, state, scratch) = (&self.run, &mut slot.state, &mut self.scratch);
         let mut turn = Turn { run, fsu, state, scratch, moment };
         let heard = self.protocol.on_datagram(&mut turn, Incoming { peer, bytes }, &mut sink);
@@ -351,6 +352,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             peer: fsu.bind,
             local: Local::ANY,
             now,
+            since_start_ms: 0,
             arrived_ns: now.unix_ns,
             no_room: [0; Reason::NO_ROOM.len()],
             room_bytes: usize::MAX,

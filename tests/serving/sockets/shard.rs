@@ -95,6 +95,7 @@ impl Shard {
             tuning: Tuning { gather, gso: how & 4 == 0 },
             queue: None,
             shared: None,
+            steer: None,
         };
         Self { handle: spawn(spec).unwrap(), records }
     }

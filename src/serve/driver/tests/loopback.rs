@@ -171,6 +171,7 @@ fn start_told(
             tuning: Tuning { gather: Duration::from_micros(GATHER_US.into()), gso: true },
             queue: None,
             shared: None,
+            steer: None,
         },
         Letters,
     )

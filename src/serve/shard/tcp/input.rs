@@ -11,7 +11,7 @@ use crate::shard::recorder::{RecordKind, Recorder, Traffic};
 use crate::shard::serve::Serve;
 use crate::shard::timers::later::Later;
 use crate::shard::timers::pending::Dest;
-use fsu_core::about::{About, Telling};
+use fsu_core::about::{About, Telling, What};
 use fsu_core::answer::turn::Turn;
 use fsu_core::moment::Moment;
 use fsu_core::sink::{Cut, Outgoing, Sink};
@@ -53,6 +53,8 @@ struct StreamSink<'a, I, T> {
     fsu: &'a Fsu,
     fsu_number: u32,
     now: Clock,
+    /// Since the start of the run.
+    since_start_ms: u64,
     /// Since when the bytes may have been there, on the monotonic clock in nanoseconds.
     arrived_ns: u64,
     /// When the replies to what came before are due, on the monotonic clock in nanoseconds.
@@ -180,6 +182,12 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
     fn understood(&mut self, about: About, bytes: &[u8]) {
         self.effort += FRAME_EFFORT;
         let about = self.telling.settle(about);
+        if about.what != What::Dropped || about.why != Some(Reason::Garbage) {
+            let since_start_ms = self.since_start_ms;
+            if let Some(ear) = self.tap.ear() {
+                ear.frame(self.fsu_number, since_start_ms);
+            }
+        }
         if self.tap.is_on()
             && !self.tap.record(Traffic {
                 kind: RecordKind::Received,
@@ -380,6 +388,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             fsu,
             fsu_number: slot.fsu,
             now,
+            since_start_ms: moment.since_start_ms,
             arrived_ns: now.mono_of(now.arrived_ns),
             not_before_ns,
             read_ns: None,

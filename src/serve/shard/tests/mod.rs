@@ -12,6 +12,7 @@ mod looks;
 mod reload;
 mod repeat;
 mod simulation;
+mod steer;
 mod streams;
 
 pub(crate) use super::clock::Clock;
@@ -266,6 +267,28 @@ pub(crate) struct FakeIo {
     dial_error: Option<i32>,
 }
 
+impl FakeIo {
+    fn new() -> Self {
+        Self {
+            ms: 0,
+            queued: Vec::new(),
+            outcomes: Vec::new(),
+            room: usize::MAX,
+            broken: None,
+            sent: Vec::new(),
+            left: Vec::new(),
+            written: Vec::new(),
+            interest: Interest { read: true, write: false },
+            closed: Vec::new(),
+            closed_sockets: Vec::new(),
+            accepting: true,
+            receiving: true,
+            dialled: Vec::new(),
+            dial_error: None,
+        }
+    }
+}
+
 impl Io for FakeIo {
     fn dial(&mut self, conn: ConnId, to: SocketAddr, from: Option<IpAddr>) -> Result<(), i32> {
         self.dialled.push((self.ms, conn, to, from));
@@ -351,23 +374,7 @@ impl World {
     }
 
     fn of(fleet: &Arc<Fleet>, on: bool, seed: u64) -> Self {
-        let io = FakeIo {
-            ms: 0,
-            queued: Vec::new(),
-            outcomes: Vec::new(),
-            room: usize::MAX,
-            broken: None,
-            sent: Vec::new(),
-            left: Vec::new(),
-            written: Vec::new(),
-            interest: Interest { read: true, write: false },
-            closed: Vec::new(),
-            closed_sockets: Vec::new(),
-            accepting: true,
-            receiving: true,
-            dialled: Vec::new(),
-            dial_error: None,
-        };
+        let io = FakeIo::new();
         let records = Records { on, ..Records::default() };
         let numbers: Vec<usize> = (0..fleet.fsus.len()).collect();
         let run = RunContext { seed, skip_delay: false, start_mono_ms: START_MS };

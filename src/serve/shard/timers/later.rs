@@ -31,6 +31,8 @@ pub(crate) enum Timer {
     Dials,
     /// Lines about centres have been left out and are due as one.
     Tide,
+    /// A slice of changes that were asked for.
+    Steer,
 }
 
 /// Everything that is to be done later.
