@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// Connections at one time; one more gets 503 and is closed.
-pub const CONNECTIONS_MAX: usize = 64;
+pub const CONTROL_CONNECTIONS_MAX: usize = 64;
 /// Streams of events among them; one more gets 503.
 pub const STREAMS_MAX: usize = 32;
 /// Refused connections that wait for their peer to read why; past it they are closed at once.

@@ -189,7 +189,7 @@ fn limit_request_s_max() {
 }
 
 #[test]
-fn limit_connections_max_and_refused_max() {
+fn limit_control_connections_max_and_refused_max() {
     let tree = tree();
     let (run, at) = start(&tree, &[]);
     let mut open: Vec<_> = (0..64).map(|_| connect(at)).collect();

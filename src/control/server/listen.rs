@@ -2,7 +2,7 @@
 
 use super::patient::Patient;
 use crate::api::error::{Code, ErrorAnswer, Failure};
-use crate::limits::{CONNECTIONS_MAX, REFUSED_MAX, REQUEST_TIME};
+use crate::limits::{CONTROL_CONNECTIONS_MAX, REFUSED_MAX, REQUEST_TIME};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,7 +22,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// Accepts connections until that cannot go on.
 pub(super) async fn accept(listener: TcpListener, service: Router) -> io::Error {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
     let refused = Arc::new(Semaphore::new(REFUSED_MAX));
     loop {
         let stream = match listener.accept().await {
@@ -66,7 +66,8 @@ async fn serve(stream: TcpStream, service: Router) {
 
 /// Says that there is no room, and waits until the peer has closed: what it sent would otherwise destroy the answer.
 async fn refuse(mut stream: TcpStream) -> io::Result<()> {
-    let error = Failure::new(Code::Busy, format!("the control server has {CONNECTIONS_MAX} connections already"));
+    let error =
+        Failure::new(Code::Busy, format!("the control server has {CONTROL_CONNECTIONS_MAX} connections already"));
     let body = serde_json::to_string(&ErrorAnswer { error }).unwrap_or_default();
     let head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n";
     let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
