@@ -2,7 +2,6 @@
 
 pub use super::aim_args::AimArgs;
 pub use super::centre_args::{CentreArgs, ListenAt};
-pub use super::control_args::ControlArgs;
 use super::language::Lang;
 pub use super::which::Which;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -229,9 +228,6 @@ pub struct RunArgs {
     /// Directory of the system log and the device logs, instead of log.dir
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub log_dir: Option<PathBuf>,
-    /// The control server.
-    #[command(flatten)]
-    pub control: ControlArgs,
 }
 
 /// One of the drivers, by its name.

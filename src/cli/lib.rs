@@ -5,7 +5,6 @@
 //! - [`fleet`]: the configuration that a command works on.
 //! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: one file per command, from arguments to options. `schema` and
 //!   `completions` are one line each, here.
-//! - [`control`]: the control server of a command.
 //! - [`summary`], [`tables`]: what a run prints at its start and its end. [`describe`], [`columns`]: words and layout of `explain` and `plan`.
 //! - [`text_out`]: what commands print for people, in the language of the run.
 //! - [`outfile`]: files that are written at the end. [`panics`]: what a panic prints.
@@ -18,8 +17,6 @@ pub mod ask;
 pub mod centre_args;
 pub mod check;
 pub mod columns;
-pub mod control;
-pub mod control_args;
 pub mod describe;
 pub mod exit;
 pub mod explain;

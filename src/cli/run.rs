@@ -6,9 +6,7 @@ use super::args::RunArgs;
 use super::exit::{CliError, Exit};
 use super::fleet::{self, load_files};
 use super::outfile::{OutFile, Words, is_stdout};
-use super::{control, panics, summary, tables};
-use fsu_control::api::run::Kind;
-use fsu_control::server::Control;
+use super::{panics, summary, tables};
 use fsu_net::unblocked;
 use fsu_plan::texts::Texts;
 use fsu_serve::fleet::prepare::Prepared;
@@ -28,12 +26,9 @@ pub fn run(args: RunArgs, say: Texts) -> Result<Exit, CliError> {
     fsu_net::sys::reserve();
     // First of all, so that a signal during a long start is not lost.
     let asked = signals::listen().map_err(|error| failed(Exit::Machine, "signals", &error))?;
-    let options = args.control.options();
     let (prepared, outputs) = prepare(args, say)?;
-    let control = control::start(&options, &prepared.cpus, Kind::Run, say)?;
-    let mut shown = Shown { prepared: &prepared, control: control.as_ref(), words: outputs.words, say };
+    let mut shown = Shown { prepared: &prepared, words: outputs.words, say };
     let ended = fsu_serve::fleet::run::run(&prepared, &asked, begun, &mut shown)?;
-    drop(control);
     finish(ended, &outputs, say)
 }
 
@@ -105,7 +100,6 @@ fn claim_ledger(option: &str, path: &Path) -> Result<PathBuf, CliError> {
 /// A run on standard output and standard error.
 struct Shown<'a> {
     prepared: &'a Prepared,
-    control: Option<&'a Control>,
     words: Words,
     say: Texts,
 }
@@ -121,9 +115,6 @@ impl Show for Shown<'_> {
                 self.words.print(&summary::summary(self.prepared, sockets, room, chosen, self.say));
                 // For programs: in every language the same.
                 self.words.print(&sockets.free_ports(&self.prepared.fleet));
-                if let Some(control) = self.control {
-                    self.words.print(&format!("control: {}\n", control.url()));
-                }
             }
             Event::Steering(_) => {}
             Event::Ready(ready) => self.words.print(&format!("{}\n", self.say.say(ready))),

@@ -108,6 +108,7 @@ pub fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: 
             devices: devices.into(),
             faults: (habits == Habits::Faulty).then(faults),
             connect: None,
+            tls: None,
         }),
     }
 }

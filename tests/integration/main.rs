@@ -35,6 +35,7 @@ mod reload;
 mod spaces;
 mod table;
 mod tcp;
+mod tls;
 mod udp;
 mod wire;
 mod xdp;

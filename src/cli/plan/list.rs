@@ -29,6 +29,9 @@ struct FsuLine {
     /// Where it dials out to.
     #[serde(skip_serializing_if = "Option::is_none")]
     connect: Option<String>,
+    /// The connections that it accepts, and those that it opens, are TLS.
+    #[serde(skip_serializing_if = "is_none")]
+    tls: [bool; 2],
     /// Hex.
     id: String,
     devices: Vec<DeviceName>,
@@ -137,7 +140,7 @@ impl Group<'_> {
             && (next == Some(fsu.address.port()) || (self.last.address.port() == 0 && fsu.address.port() == 0));
         follows
             && self.last.transport == fsu.transport
-            && self.last.connect == fsu.connect
+            && (&self.last.connect, self.last.tls) == (&fsu.connect, fsu.tls)
             && self.last.devices == fsu.devices
             && stem(self.last) == stem(fsu)
             && stem(fsu).ends_with('_')
@@ -147,10 +150,11 @@ impl Group<'_> {
         let Self { first, last, many } = self;
         let both = |one: &str, other: &str| if one == other { one.to_owned() } else { format!("{one} … {other}") };
         let range = || Range { first: first.address, last_port: last.address.port() }.to_string();
+        let over = |way: usize| if first.tls[way] { " (TLS)" } else { "" };
         let listens = match &first.connect {
-            Some(to) if first.bind.is_empty() => format!("to {to}"),
-            Some(to) => format!("{}, to {to}", range()),
-            None => range(),
+            Some(to) if first.bind.is_empty() => format!("to {to}{}", over(1)),
+            Some(to) => format!("{}{}, to {to}{}", range(), over(0), over(1)),
+            None => range() + over(0),
         };
         let of = |part: fn(&DeviceName) -> String| first.devices.iter().map(part).collect::<Vec<_>>().join("\n");
         vec![
@@ -182,12 +186,18 @@ impl CommandLine {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(tls: &[bool; 2]) -> bool {
+    *tls == [false; 2]
+}
+
 fn fsu_line(fsu: &Fsu) -> FsuLine {
     FsuLine {
         name: fsu.name.to_string(),
         transport: fsu.transport.name(),
         bind: if fsu.listens() { fsu.bind.to_string() } else { String::new() },
         connect: fsu.connect.as_ref().map(|connect| connect.to.to_string()),
+        tls: [fsu.tls.is_some(), fsu.connect.as_ref().is_some_and(|connect| connect.tls.is_some())],
         id: fsu.id.to_string(),
         devices: fsu.devices.iter().map(|device| DeviceName::new(device)).collect(),
         address: fsu.bind,

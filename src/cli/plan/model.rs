@@ -14,6 +14,7 @@ use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::rule::Rule;
 use fsu_plan::model::template::{Checksum, Command, ErrorReply, Framing, KeyShape, Template};
+use fsu_plan::model::tls::Tls;
 use fsu_plan::wire::framer;
 use fsu_plan::words::{count, noun};
 use serde::Serialize;
@@ -39,6 +40,9 @@ pub(super) struct FsuPlan {
     /// Where it dials out to; left out where it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) connect: Option<ConnectPlan>,
+    /// The connections that it accepts are TLS; left out where they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<TlsPlan>,
     pub(super) devices: Vec<DevicePlan>,
 }
 
@@ -54,6 +58,27 @@ pub(super) struct ConnectPlan {
     pub(super) per_second: Option<u32>,
     /// It listens as well.
     pub(super) listens: bool,
+    /// Its connections are TLS; left out where they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tls: Option<TlsPlan>,
+}
+
+/// Which files a TLS connection is made with.
+#[derive(Debug, Serialize)]
+pub(super) struct TlsPlan {
+    /// Its own certificate; `None`: it shows none.
+    pub(super) cert: Option<Box<str>>,
+    /// What that of the other side is checked against; `None`: for one that listens, it asks for none; for one that dials, what the system
+    /// trusts.
+    pub(super) ca: Option<Box<str>>,
+    /// The name that it must have; empty for one that listens.
+    pub(super) server_name: Box<str>,
+}
+
+impl TlsPlan {
+    fn new(tls: &Tls) -> Self {
+        Self { cert: tls.cert.clone(), ca: tls.ca.clone(), server_name: tls.name.clone() }
+    }
 }
 
 impl ConnectPlan {
@@ -65,6 +90,7 @@ impl ConnectPlan {
             reconnect_ms: is_tcp.then_some([first, most]),
             per_second: connect.per_second.map(NonZeroU32::get),
             listens: connect.listens,
+            tls: connect.tls.as_deref().map(TlsPlan::new),
         }
     }
 }
@@ -322,6 +348,7 @@ impl FsuPlan {
             },
             devices: fsu.devices.iter().map(|device| DevicePlan::new(fsu, device)).collect(),
             connect: fsu.connect.as_ref().map(|connect| ConnectPlan::new(connect, fsu.dials().is_some())),
+            tls: fsu.tls.as_deref().map(TlsPlan::new),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::model::{
     CommandPlan, ConnectPlan, ConstantPlan, DevicePlan, FieldPlan, FsuPlan, KeysPlan, PartPlan, RegisterPlan,
-    ReplyPlan, RulePlan,
+    ReplyPlan, RulePlan, TlsPlan,
 };
 use crate::columns::dump;
 use crate::describe::span;
@@ -44,6 +44,7 @@ pub(super) fn write(fsu: &FsuPlan, out: &mut TextOut<'_>) -> io::Result<()> {
         facts.push(("centres", format!("at most {}", limits.clients_max)));
     }
     if fsu.transport == "tcp" {
+        facts.extend(fsu.tls.as_ref().map(|tls| ("tls", accepted(tls))));
         facts.push(("connections", format!("at most {}", limits.connections_max)));
         facts.push(("frame_deadline", format!("{} ms", limits.frame_deadline_ms)));
         facts.push(("idle_timeout", format!("{} ms", limits.idle_timeout_ms)));
@@ -55,7 +56,7 @@ pub(super) fn write(fsu: &FsuPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     fsu.devices.iter().enumerate().try_for_each(|(number, device)| write_device(number + 1, device, out))
 }
 
-/// `tcp 192.0.2.1:9000 from 192.0.2.128/25; again within 1000 to 60000 ms; at most 500 a second`
+/// `tcp 192.0.2.1:9000 from 192.0.2.128/25; again within 1000 to 60000 ms; at most 500 a second; over TLS: centre.example by ca.pem`
 fn dialled(transport: &str, connect: &ConnectPlan) -> String {
     let mut text = format!("{transport} {}", connect.to);
     if !connect.from.is_empty() {
@@ -66,6 +67,22 @@ fn dialled(transport: &str, connect: &ConnectPlan) -> String {
     }
     if let Some(most) = connect.per_second {
         text.extend([&*format!("; at most {most} a second")]);
+    }
+    if let Some(tls) = &connect.tls {
+        let trusted = tls.ca.as_deref().unwrap_or("the CAs that the system trusts");
+        text.extend([&*format!("; over TLS: {} by {trusted}", tls.server_name)]);
+        if let Some(cert) = &tls.cert {
+            text.extend([&*format!(", shows {cert}")]);
+        }
+    }
+    text
+}
+
+/// `shows cert.pem; a centre shows one of ca.pem`
+fn accepted(tls: &TlsPlan) -> String {
+    let mut text = format!("shows {}", tls.cert.as_deref().unwrap_or_default());
+    if let Some(ca) = &tls.ca {
+        text.extend([&*format!("; a centre shows one of {ca}")]);
     }
     text
 }

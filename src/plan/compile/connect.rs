@@ -57,7 +57,7 @@ pub(super) fn connect(
         }
     }
     let listens = !is_tcp || entry.port.is_some();
-    Some(Connect { to, from, first, reconnect_ms, per_second, listens })
+    Some(Connect { to, from, first, reconnect_ms, per_second, tls: None, listens })
 }
 
 /// The address that the FSU of this number is bound to, with port 0; `host`: that of the entry, where one is given.

@@ -9,6 +9,7 @@ use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
 use super::number::{milliseconds, whole};
 use super::params;
+use super::tls;
 use crate::config::at::{At, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
@@ -21,6 +22,7 @@ use crate::model::fleet::{Common, Fsu, FsuId, Limits, RtnFlags};
 use crate::model::message::{Content, Message, Transport};
 use crate::model::network::Network;
 use crate::model::template::Framing;
+use crate::model::tls::Tls;
 use crate::wire::envelope::CENTER_BYTES;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -50,6 +52,7 @@ pub(super) struct Fsus<'f> {
     ports: Ports,
     /// `per_second` of `connect`, the same wherever it is given.
     per_second: Option<NonZeroU32>,
+    tls: tls::Known,
     pub(super) all: Vec<Fsu>,
 }
 
@@ -68,6 +71,7 @@ struct Entry<'r> {
     allow: Arc<[Network]>,
     accept_rtn_flags: RtnFlags,
     connect: Option<Arc<Connect>>,
+    tls: Option<Arc<Tls>>,
     /// How many FSUs there are before its first.
     before: u32,
 }
@@ -83,7 +87,8 @@ struct One {
 impl<'f> Fsus<'f> {
     /// None yet.
     pub(super) fn new(file: &'f Path, allow: Arc<[Network]>, faults: FleetFaults) -> Self {
-        Self { file, allow, faults, names: HashSet::new(), ports: Ports::default(), per_second: None, all: Vec::new() }
+        let (names, ports, tls) = (HashSet::new(), Ports::default(), tls::Known::default());
+        Self { file, allow, faults, names, ports, per_second: None, tls, all: Vec::new() }
     }
 
     /// Adds the FSUs of an entry.
@@ -95,6 +100,10 @@ impl<'f> Fsus<'f> {
     pub(super) fn add_from(&mut self, loader: &mut Loader, devices: &mut Devices, raw: &At<RawFsu>, first: u32) {
         let before = self.all.len() as u32;
         let mut entry = Entry::new(&mut loader.diags, raw, &self.allow, first);
+        entry.tls = self.tls.listening(loader, self.file, raw, entry.transport);
+        if let Some(connect) = entry.connect.as_mut().and_then(Arc::get_mut) {
+            connect.tls = self.tls.dialling(loader, self.file, (raw, connect), entry.transport);
+        }
         entry.share(self.all.last());
         entry.before = before;
         self.bound_dials(&mut loader.diags, &entry);
@@ -181,6 +190,7 @@ impl<'f> Fsus<'f> {
             params,
             faults,
             connect: entry.connect.clone(),
+            tls: entry.tls.clone(),
         };
         // Mostly that of the one before.
         let last = self.all.last().map(|last| &last.common).filter(|last| last.is_same(&common));
@@ -255,6 +265,7 @@ impl<'r> Entry<'r> {
             allow,
             accept_rtn_flags,
             connect: connect.map(Arc::new),
+            tls: None,
             before: first,
         }
     }

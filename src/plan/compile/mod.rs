@@ -2,7 +2,7 @@
 //!
 //! - [`vendor`]: the file vendor.json.
 //! - [`fleet`]: sys_config.json. [`fsu`]: an entry of `fsu_list`, and the FSUs of its `count`. [`identity`], `address`, `number`: ids, addresses,
-//!   numbers with bounds. `connect`: where FSUs dial out to. [`log_file`]: the system log's name. [`amplified`]: replies that may be cut off.
+//!   numbers with bounds. `connect`: where FSUs dial out to; `tls`: with which files. [`log_file`]: the system log's name. [`amplified`]: replies that may be cut off.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are equal.
 //! - [`template`], [`frame`], [`field`], [`length`], [`checksum`], [`crc`]: a template. [`command`], `key`, [`data_list`], [`fields`]: its
 //!   commands. `errors`: its replies to wrong requests. [`sample`]: requests, for clients.
@@ -67,6 +67,7 @@ mod sums;
 mod table;
 mod tables;
 pub mod template;
+mod tls;
 pub mod transfer;
 pub mod vendor;
 pub mod walk;

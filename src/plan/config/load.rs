@@ -5,6 +5,7 @@ use super::de;
 use super::diag::Diags;
 use super::node::Tree;
 use super::source::{MAIN_FILE, ReadError, Source};
+use crate::model::tls::Make;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub struct Loader {
     read: HashMap<PathBuf, Outcome>,
     /// Bytes charged for files that are kept: their texts and trees.
     kept_bytes: u64,
+    /// Makes what serves the files of `tls`; without it `tls` is an error.
+    pub make_tls: Option<Make>,
 }
 
 /// Makes a file's tree and returns its number; `None`: it cannot, which was reported.
@@ -35,6 +38,8 @@ enum Outcome {
     Parsed(u32),
     /// No JSON; that was reported.
     Broken,
+    /// Taken as it is.
+    Bytes(Arc<[u8]>),
     /// Why it cannot be read; reported at each place that names it.
     Unreadable(Arc<ReadError>),
 }
@@ -42,7 +47,7 @@ enum Outcome {
 impl Loader {
     /// A loader that has read nothing.
     pub fn new(source: Source) -> Self {
-        Self { source, diags: Diags::default(), read: HashMap::new(), kept_bytes: 0 }
+        Self { source, diags: Diags::default(), read: HashMap::new(), kept_bytes: 0, make_tls: None }
     }
 
     /// The main file of a configuration: `path` itself, or sys_config.json in it if it is a directory.
@@ -91,7 +96,43 @@ impl Loader {
     pub fn tree(&mut self, path: &Path) -> Option<&Tree> {
         match self.outcome(path) {
             Outcome::Parsed(file) => self.diags.files.get(file as usize),
-            Outcome::Broken | Outcome::Unreadable(_) => None,
+            Outcome::Broken | Outcome::Bytes(_) | Outcome::Unreadable(_) => None,
+        }
+    }
+
+    /// A file as it is, which is no text of the configuration. `None`: it cannot be read, which was reported at `named_at`.
+    pub fn bytes(&mut self, path: &Path, named_at: Pos) -> Option<Arc<[u8]>> {
+        let key = self.source.clean(path);
+        let outcome = match self.read.get(&key) {
+            Some(outcome @ (Outcome::Bytes(_) | Outcome::Unreadable(_))) => outcome.clone(),
+            // Something else names it as a text.
+            Some(_) => self.read_bytes(&key),
+            None => {
+                let outcome = self.read_bytes(&key);
+                if self.read.len() < FILES_MAX {
+                    self.read.insert(key.clone(), outcome.clone());
+                }
+                outcome
+            }
+        };
+        match outcome {
+            Outcome::Bytes(bytes) => Some(bytes),
+            Outcome::Unreadable(reason) => {
+                let shown = self.source.show(&key);
+                self.diags.error(named_at, format!("{shown} cannot be read: {reason}"));
+                None
+            }
+            Outcome::Parsed(_) | Outcome::Broken => None,
+        }
+    }
+
+    fn read_bytes(&self, path: &Path) -> Outcome {
+        if self.read.len() >= FILES_MAX {
+            return Outcome::Unreadable(ReadError::TooManyFiles(FILES_MAX).into());
+        }
+        match self.source.read(path) {
+            Ok(bytes) => Outcome::Bytes(bytes.into()),
+            Err(reason) => Outcome::Unreadable(reason.into()),
         }
     }
 
@@ -101,7 +142,7 @@ impl Loader {
     pub fn load<T: DeserializeOwned>(&mut self, path: &Path, named_at: Option<Pos>) -> Option<At<T>> {
         match self.outcome(path) {
             Outcome::Parsed(file) => lay(&mut self.diags, file),
-            Outcome::Broken => None,
+            Outcome::Broken | Outcome::Bytes(_) => None,
             Outcome::Unreadable(reason) => {
                 let shown = self.source.show(&self.source.clean(path));
                 match named_at {
@@ -117,7 +158,7 @@ impl Loader {
     pub(super) fn file_by(&mut self, path: &Path, named_at: Pos, parse: Parse) -> Option<u32> {
         match self.outcome_by(path, parse) {
             Outcome::Parsed(file) => Some(file),
-            Outcome::Broken => None,
+            Outcome::Broken | Outcome::Bytes(_) => None,
             Outcome::Unreadable(reason) => {
                 let shown = self.source.show(&self.source.clean(path));
                 self.diags.error(named_at, format!("{shown} cannot be read: {reason}"));
@@ -132,7 +173,7 @@ impl Loader {
 
     fn outcome_by(&mut self, path: &Path, parse: Parse) -> Outcome {
         let key = self.source.clean(path);
-        if let Some(outcome) = self.read.get(&key) {
+        if let Some(outcome) = self.read.get(&key).filter(|outcome| !matches!(outcome, Outcome::Bytes(_))) {
             return outcome.clone();
         }
         let before = self.diags.budget.used();

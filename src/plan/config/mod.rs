@@ -20,6 +20,7 @@ pub mod schema;
 pub mod source;
 pub mod steps;
 pub mod table;
+pub mod tls;
 
 #[cfg(test)]
 mod tests;

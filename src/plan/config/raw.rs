@@ -6,6 +6,7 @@
 use super::algorithm::RawAlgorithm;
 use super::at::{At, Json, Map, OneOrMany};
 use super::extent::{RawBurst, RawExtent, RawWhen};
+use super::tls::{RawConnectTls, RawTls};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -125,6 +126,8 @@ pub struct RawFsu {
     pub allow: Option<At<Vec<At<String>>>>,
     /// Where this FSU dials out to, instead of `port` or beside it (tcp, udp, datagram).
     pub connect: Option<At<RawConnect>>,
+    /// tcp: the connections that this FSU accepts are TLS.
+    pub tls: Option<At<RawTls>>,
     /// Limits of this FSU.
     pub limits: Option<RawLimits>,
     /// Parameters, read with `param(name)`: texts, whose trailing digits count up with `count`.
@@ -146,6 +149,8 @@ pub struct RawConnect {
     pub reconnect_ms: Option<At<Vec<u64>>>,
     /// tcp: dials a second of the whole fleet. Default: no bound.
     pub per_second: Option<At<u64>>,
+    /// tcp: the connections are TLS. `{}`: the CAs that the system trusts, no certificate of its own.
+    pub tls: Option<At<RawConnectTls>>,
 }
 
 /// `limits` of an FSU. Every one has a default (docs/reference/configuration.md gives reason and memory cost).

@@ -1,8 +1,10 @@
 //! Where an FSU dials out to (`connect`).
 
 use super::network::Network;
+use super::tls::Tls;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 crate::words! {
     /// Why a dial failed, as the statistics spell it.
@@ -18,6 +20,8 @@ crate::words! {
         Unreachable = "unreachable": "no way to that address",
         /// No local port or address was free (EADDRNOTAVAIL, EADDRINUSE).
         NoPort = "no_port": "no local port was free, or the source address is none of this machine",
+        /// The connection was there, and no TLS came of it.
+        Tls = "tls": "no TLS handshake came of it",
         /// Anything else, for example no descriptor.
         Other = "other": "another error of the system",
     }
@@ -36,6 +40,8 @@ pub struct Connect {
     pub reconnect_ms: (u64, u64),
     /// Dials a second of the whole fleet; `None`: no bound. tcp only.
     pub per_second: Option<NonZeroU32>,
+    /// Its connections are TLS.
+    pub tls: Option<Arc<Tls>>,
     /// It listens as well (`port` beside `connect`). Always so for datagrams, which come by the same socket.
     pub listens: bool,
 }
@@ -56,7 +62,7 @@ impl Connect {
 
     /// Whether a connection that was dialled by this plan is one of the other as well.
     pub fn is_same_way(&self, other: &Self) -> bool {
-        (self.to, &self.from) == (other.to, &other.from)
+        (self.to, &self.from, self.tls.is_some()) == (other.to, &other.from, other.tls.is_some())
     }
 
     /// How long a dial waits at most after this many failures in a row, in milliseconds: exponential, bounded. The time itself is drawn
@@ -75,7 +81,7 @@ mod tests {
     fn connect(from: &[&str], first: u32) -> Connect {
         let from = from.iter().map(|text| Network::parse(text).expect("a network")).collect();
         let to = ([192, 0, 2, 1], 9000).into();
-        Connect { to, from, first, reconnect_ms: (1_000, 60_000), per_second: None, listens: false }
+        Connect { to, from, first, reconnect_ms: (1_000, 60_000), per_second: None, tls: None, listens: false }
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
             devices: devices.into(),
             faults: None,
             connect: None,
+            tls: None,
         }),
     }
 }

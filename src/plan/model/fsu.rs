@@ -5,6 +5,7 @@ use super::fault::FsuFaults;
 use super::fleet::{Device, Limits, RtnFlags};
 use super::message::{Content, Message, Schedule, Transport};
 use super::network::Network;
+use super::tls::Tls;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -173,6 +174,8 @@ pub struct Common {
     pub client_timeout_ms: u64,
     /// Where it dials out to; `None`: nowhere.
     pub connect: Option<Arc<Connect>>,
+    /// The connections that it accepts are TLS.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Deref for Fsu {
@@ -238,6 +241,7 @@ impl Common {
         };
         same_faults
             && same_connect
+            && self.tls == other.tls
             && Arc::ptr_eq(&self.devices, &other.devices)
             && Arc::ptr_eq(&self.allow, &other.allow)
             && Arc::ptr_eq(&self.messages, &other.messages)

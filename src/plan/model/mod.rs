@@ -33,5 +33,6 @@ pub mod rule;
 pub mod shown;
 pub mod sums;
 pub mod template;
+pub mod tls;
 pub mod transfer;
 pub mod walk;

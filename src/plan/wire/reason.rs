@@ -49,6 +49,12 @@ words! {
         NotUnicast = "not_unicast": "udp: from an address that is no single host's, or so it says",
         MockReply = "mock_reply": "broadcast: a reply, of this program or another that serves FSUs",
         PeerConnectionLimit = "connection_peer_limit": "tcp: a connection past the limit for one peer",
+        TlsPlain = "tls_plain": "tls: what the peer sends is no TLS",
+        TlsHandshake = "tls_handshake": "tls: no handshake: no version or cipher in common, or a wrong message",
+        TlsCertificate = "tls_certificate": "tls: a certificate was not accepted, on this side or on the other",
+        TlsTimeout = "tls_timeout": "tls: the handshake was not done in time",
+        TlsClosed = "tls_closed": "tls: the peer left before the handshake was done",
+        TlsRecord = "tls_record": "tls: a record after the handshake is wrong",
         NoMemory = "no_memory": "there was no memory to hold a connection, a started frame or a reply",
     }
 }

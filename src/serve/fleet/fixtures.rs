@@ -35,6 +35,7 @@ pub fn fleet() -> Fleet {
             devices: [].into(),
             faults: None,
             connect: None,
+            tls: None,
         }),
     };
     Fleet {

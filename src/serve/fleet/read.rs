@@ -50,6 +50,7 @@ pub fn read(origin: &Origin) -> Configuration {
         Origin::Path(path) => (Source::Directory, path.as_path()),
     };
     let mut loader = Loader::new(source);
+    loader.make_tls = Some(fsu_tls::make);
     let main_file = loader.main_file(path);
     let fleet = compile(&mut loader, &main_file);
     let files = loader.files();

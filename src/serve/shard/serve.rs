@@ -68,6 +68,8 @@ pub(crate) struct Buffers {
     pub(crate) told: Vec<About>,
     /// What an FSU says unasked.
     pub(crate) said: Replies,
+    /// What encrypted bytes of a connection say.
+    pub(crate) plain: Vec<u8>,
     /// Empty buffers for started frames.
     pub(crate) spare: Vec<Vec<u8>>,
 }

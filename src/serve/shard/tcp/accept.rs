@@ -2,6 +2,7 @@
 
 use super::conn::Conn;
 use super::end::{By, Lost};
+use super::tls;
 use crate::shard::clock::Clock;
 use crate::shard::effort::CONN_EFFORT;
 use crate::shard::io::{ConnId, Io};
@@ -41,7 +42,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         } else {
             (!has_room).then_some(Reason::NoMemory)
         };
-        if let Some(reason) = refused {
+        let tls = if refused.is_none() { tls::accepted(fsu) } else { Ok(None) };
+        if let Some(reason) = refused.or(tls.as_ref().err().copied()) {
             slot.state.counters.drop(reason);
             self.notes.note(reason, now.mono_ms, &Input { fsu: &fsu.name, peer, bytes: &[] });
             return None;
@@ -56,7 +58,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         // Its first bytes may be as old as the connection.
         let unread = Unread::since(now.mono_of(now.arrived_ns), now.mono_ns);
-        let id = self.conns.add(Conn { unread, is_of_peer: true, ..Conn::new(socket, peer, now.mono_ms) });
+        let tls = tls.unwrap_or_default();
+        let id = self.conns.add(Conn { unread, is_of_peer: true, tls, ..Conn::new(socket, peer, now.mono_ms) });
         self.arm(id);
         Some(id)
     }

@@ -1,5 +1,6 @@
 //! What is kept of a TCP connection: nothing but this while it is idle.
 
+use super::tls::TLS_HANDSHAKE_MS;
 use crate::shard::io::{ConnId, Interest};
 use crate::shard::look::Unread;
 use crate::shard::timers::pending::Queue;
@@ -9,6 +10,7 @@ use fsu_core::state::progress::Progress;
 use fsu_net::sys::prefetch;
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Limits;
+use fsu_tls::Session;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -65,6 +67,8 @@ pub struct Conn {
     pub is_of_peer: bool,
     /// Who opened it.
     pub way: Way,
+    /// Its TLS session.
+    pub tls: Option<Box<Session>>,
 }
 
 /// Who opened a connection.
@@ -142,6 +146,7 @@ impl Conn {
             is_told: true,
             is_of_peer: false,
             way: Way::Accepted,
+            tls: None,
         }
     }
 
@@ -180,6 +185,9 @@ impl Conn {
     pub fn deadline_ms(&self, limits: &Limits) -> u64 {
         if self.way == Way::Dialling {
             return super::dial::deadline_ms(self);
+        }
+        if self.is_shaking_hands() {
+            return self.active_ms.saturating_add(TLS_HANDSHAKE_MS);
         }
         self.frame_deadline_ms(limits).min(self.write_deadline_ms(limits)).min(self.idle_deadline_ms(limits))
     }

@@ -121,8 +121,18 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// The connection of a dial is there.
     fn on_connected(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.way == Way::Dialling) else { return };
-        (conn.way, conn.is_told, conn.active_ms) = (Way::Dialled, true, now.mono_ms);
+        (conn.way, conn.active_ms) = (Way::Dialled, now.mono_ms);
         conn.unread = Unread::since(now.mono_ns, now.mono_ns);
+        if self.begins_tls(id, io) {
+            return self.settle(id, io);
+        }
+        self.on_dial_done(id, now, io);
+    }
+
+    /// The connection of a dial is up, and so is its TLS session, if it has one.
+    pub(super) fn on_dial_done(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.is_told = true;
         let (socket, peer) = (conn.socket, conn.peer);
         self.dials.set(socket, State::Up(id, now.mono_ms));
         self.effort.add(CONN_EFFORT);
@@ -151,7 +161,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
 
     /// Counts a dial that failed, and sets the time of the next.
     #[cold]
-    fn dial_failed(&mut self, socket: u32, why: DialFailure, errno: Option<i32>) {
+    pub(super) fn dial_failed(&mut self, socket: u32, why: DialFailure, errno: Option<i32>) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.dial_failures[why as usize] += 1;
         let fsu = &self.fleet.fsus[slot.fsu as usize];

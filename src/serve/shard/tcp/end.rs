@@ -33,6 +33,8 @@ pub(crate) enum By {
     /// This side, to dial again.
     #[allow(dead_code, reason = "see `Serve::reconnect`")]
     Reconnect,
+    /// Its TLS handshake failed, for that reason.
+    Handshake(Reason),
     /// It was not up yet: nothing is told of it.
     Dialling,
     /// The program ends.

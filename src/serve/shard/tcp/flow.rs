@@ -3,6 +3,7 @@
 use super::conn::{NEVER_MS, Way};
 use super::dial;
 use super::end::By;
+use super::tls::TLS_HANDSHAKE_MS;
 use crate::shard::clock::Clock;
 use crate::shard::io::{ConnId, Io};
 use crate::shard::look::Unread;
@@ -57,7 +58,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         let now = now.with_arrival(since_ns.min(rested_ns));
         if !conn.partial.is_empty() {
-            self.on_bytes(id, &[], now, io);
+            self.on_plain(id, &[], now, io);
         }
         if self.conns.get_mut(id).is_some_and(|conn| conn.eof && !conn.stalled) {
             self.decide(id, Patience::End, now, io);
@@ -66,7 +67,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
 
     /// After anything happened to a connection: closes it if it is finished, else sets its timer and interest.
     pub(crate) fn settle(&mut self, id: ConnId, io: &mut impl Io) {
-        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.half_closing && conn.unsent.is_empty()) {
+        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.half_closing && conn.unsent.is_empty())
+            && conn.may_end(id, io)
+        {
             conn.half_closing = false;
             io.shut_write(id);
         }
@@ -98,6 +101,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         conn.timer = (Key::NONE, NEVER_MS);
         if conn.way == Way::Dialling {
             return if dial::deadline_ms(conn) <= now.mono_ms { self.on_dial_timed_out(id, io) } else { self.arm(id) };
+        }
+        if conn.is_shaking_hands() {
+            return if conn.active_ms.saturating_add(TLS_HANDSHAKE_MS) <= now.mono_ms {
+                self.on_tls_late(id, io);
+            } else {
+                self.arm(id);
+            };
         }
         let doubtful = conn.doubtful;
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };

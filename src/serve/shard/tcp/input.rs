@@ -226,6 +226,12 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
 impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Bytes came on a connection.
     pub fn on_bytes(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get(id) else { return };
+        if conn.tls.is_some() { self.on_cipher(id, bytes, now, io) } else { self.on_plain(id, bytes, now, io) }
+    }
+
+    /// Bytes of frames came.
+    pub(super) fn on_plain(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let (socket, muted, peer) = (conn.socket, conn.muted, conn.peer);
         if muted == Some(FaultKind::Offline) || self.is_offline(socket, now) {
@@ -270,6 +276,15 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     pub fn on_eof(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
         self.later.now_ms = now.mono_ms;
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.is_shaking_hands() {
+            return self.on_tls_gone(id, io);
+        }
+        self.on_plain_eof(id, now, io);
+    }
+
+    /// No more plain bytes come.
+    pub(super) fn on_plain_eof(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
         conn.eof = true;
         if !conn.stalled {
             self.decide(id, Patience::End, now, io);
@@ -284,6 +299,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             self.on_socket_error(socket, errno, now);
         }
         self.later.now_ms = now.mono_ms;
+        if self.conns.get(id).is_some_and(Conn::is_shaking_hands) {
+            return self.on_tls_gone(id, io);
+        }
         self.shut(id, Reason::PeerGone, errno.map_or(By::Reset, By::Error), io);
     }
 

@@ -8,12 +8,16 @@ use crate::shard::io::{ConnId, Io};
 use crate::shard::protocol::Protocol;
 use crate::shard::recorder::Recorder;
 use crate::shard::serve::Serve;
+use fsu_plan::model::connect::DialFailure;
 use fsu_plan::wire::reason::Reason;
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// A connection is up, accepted or dialled, and the driver has it: from now on it can be written to.
     pub fn on_up(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.muted.is_none()) else { return };
+        if conn.is_shaking_hands() {
+            return;
+        }
         self.on_link_up(conn.socket, id, now, io);
     }
 
@@ -22,7 +26,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.on_link_down(conn.socket, id, io);
         match conn.way {
             Way::Accepted => {}
+            Way::Dialled if matches!(by, By::Handshake(_)) => self.dial_failed(conn.socket, DialFailure::Tls, None),
             Way::Dialling => self.dial_later(conn.socket, false),
+            // It never was up: an outage or a reload ended it.
+            Way::Dialled if conn.is_shaking_hands() => self.dial_later(conn.socket, false),
             Way::Dialled => self.on_dialled_down(conn.socket, by == By::Reconnect),
         }
     }

@@ -8,5 +8,6 @@ mod flow;
 mod input;
 mod life;
 mod output;
+pub(crate) mod tls;
 
 pub(crate) use output::DueReply;

@@ -2,6 +2,7 @@
 
 use super::conn::UnsentReply;
 use super::end::{By, Lost};
+use super::tls;
 use crate::shard::clock::Clock;
 use crate::shard::effort::{CONN_EFFORT, FRAME_EFFORT};
 use crate::shard::io::{ConnId, Interest, Io, Written};
@@ -65,7 +66,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return false };
         let mut taken = 0;
         if conn.unsent.is_empty() {
-            match io.write(id, bytes) {
+            match tls::write(conn, id, bytes, io) {
                 Written::Bytes(count) => taken = count.min(bytes.len()),
                 failed => {
                     let replies = lens.iter().filter(|sent| sent.is_reply()).count();
@@ -178,7 +179,15 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
         if !conn.unsent.is_empty() {
-            match io.write(id, conn.unsent.waiting()) {
+            let written = match &mut conn.tls {
+                None => io.write(id, conn.unsent.waiting()),
+                Some(session) => {
+                    // There was room, hence the peer has taken some, though not a whole record.
+                    conn.stalled_since_ms = now.mono_ms;
+                    tls::seal(session, id, conn.unsent.waiting(), io)
+                }
+            };
+            match written {
                 Written::Bytes(0) => return,
                 Written::Bytes(count) => {
                     self.effort.add(count);
@@ -205,6 +214,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 }
                 failed => return self.fail(id, failed, now, io),
             }
+        } else if let Some(session) = &mut conn.tls {
+            tls::flush(session, id, io);
         }
         self.resume(id, now.mono_of(now.arrived_ns), now, io);
         self.settle(id, io);
@@ -220,7 +231,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     pub(crate) fn update_interest(&mut self, id: ConnId, io: &mut impl Io) {
         let draining = self.drain_end_ms.is_some();
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let interest = Interest { read: !(conn.eof || conn.stalled || draining), write: !conn.unsent.is_empty() };
+        let interest = Interest { read: !(conn.eof || conn.stalled || draining), write: conn.wants_write() };
         if interest != conn.interest {
             conn.interest = interest;
             io.set_interest(id, interest);
@@ -241,7 +252,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             By::Centre => log::info!("{name}: centre {peer} closed its connection"),
             By::Reset => log::info!("{name}: centre {peer} reset its connection"),
             By::Error(errno) => log::info!("{name}: connection of centre {peer} closed: socket error {errno}"),
-            By::Reason(reason) => {
+            By::Reason(reason) | By::Handshake(reason) => {
                 log::info!("{name}: connection of centre {peer} closed: {}", reason.meaning().trim());
             }
             By::Fault(kind) => {
@@ -263,7 +274,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             self.tell_closed(conn.socket, conn.peer, by);
         }
         match lost {
-            Lost::Drop(_) => io.close(id),
+            Lost::Drop(_) => {
+                tls::say_goodbye(&mut conn, id, io);
+                io.close(id);
+            }
             Lost::Fault(_) => io.reset(id),
         }
         self.later.wheel.cancel(conn.timer.0);

@@ -23,6 +23,7 @@ fn connect(reconnect_ms: (u64, u64), per_second: u32) -> Connect {
         first: 0,
         reconnect_ms,
         per_second: NonZeroU32::new(per_second),
+        tls: None,
         listens: false,
     }
 }

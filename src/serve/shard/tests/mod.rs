@@ -14,6 +14,7 @@ mod repeat;
 mod simulation;
 mod steer;
 mod streams;
+mod tls;
 
 pub(crate) use super::clock::Clock;
 pub(crate) use super::io::{Arrived, ConnId, Datagram, Interest, Io, Outcome, Written};
@@ -66,6 +67,7 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                     devices: Arc::new([]),
                     faults: None,
                     connect: None,
+                    tls: None,
                 }),
             };
             with(&mut fsu);
@@ -257,6 +259,8 @@ pub(crate) struct FakeIo {
     /// From which address of this machine each of them left.
     left: Vec<Local>,
     written: Vec<(u64, String)>,
+    /// The same, as bytes.
+    wire: Vec<u8>,
     interest: Interest,
     closed: Vec<ConnId>,
     closed_sockets: Vec<u32>,
@@ -278,6 +282,7 @@ impl FakeIo {
             sent: Vec::new(),
             left: Vec::new(),
             written: Vec::new(),
+            wire: Vec::new(),
             interest: Interest { read: true, write: false },
             closed: Vec::new(),
             closed_sockets: Vec::new(),
@@ -313,6 +318,7 @@ impl Io for FakeIo {
         }
         let count = bytes.len().min(self.room);
         self.room -= count;
+        self.wire.extend_from_slice(&bytes[..count]);
         if count > 0 {
             self.written.push((self.ms, String::from_utf8_lossy(&bytes[..count]).into_owned()));
         }

@@ -22,8 +22,15 @@ const RECONNECT_MS: (u64, u64) = (50, 200);
 fn fleet(per_second: u32) -> Arc<Fleet> {
     let to: SocketAddr = ([192, 0, 2, 1], 9000).into();
     let per_second = NonZeroU32::new(per_second);
-    let connect =
-        Connect { to, from: Box::default(), first: 0, reconnect_ms: RECONNECT_MS, per_second, listens: false };
+    let connect = Connect {
+        to,
+        from: Box::default(),
+        first: 0,
+        reconnect_ms: RECONNECT_MS,
+        per_second,
+        tls: None,
+        listens: false,
+    };
     let (connect, like) = (Arc::new(connect), served(Limits::default()));
     let one = |number: usize| {
         like.fsus[DATAGRAM_FSUS].clone().with(|fsu| {
