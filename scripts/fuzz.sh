@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
 
 # Bytes of the longest input: enough for a few frames.
-declare -A bytes_max=([outer]=320 [inner]=320 [framer]=320 [config]=4096 [replies]=512 [expressions]=256 [shapes]=512 [log_text]=1024 [sockets]=160)
+declare -A bytes_max=([outer]=320 [inner]=320 [framer]=320 [config]=4096 [replies]=512 [envelopes]=96 [expressions]=256 [shapes]=512 [log_text]=1024 [sockets]=160)
 # Seconds that one input may take: 10, but for the one that itself gives a shard half a minute.
 declare -A input_seconds=([sockets]=60)
 # Where an input is slow, how often an edge was taken is not looked at: fewer inputs are kept, and each costs less.

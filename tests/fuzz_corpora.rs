@@ -74,6 +74,11 @@ fn replies() {
 }
 
 #[test]
+fn envelopes() {
+    replay("envelopes");
+}
+
+#[test]
 fn expressions() {
     replay("expressions");
 }

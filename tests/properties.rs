@@ -345,6 +345,23 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(cases(CODEC_CASES / 8))]
+
+    /// Frames in envelopes, garbage between them, every split point: the good ones are answered, each byte is counted once.
+    #[test]
+    fn frames_in_envelopes_are_found(input in proptest::collection::vec(enveloped(), 0..80)) {
+        fuzzing::envelopes::run(&input);
+    }
+}
+
+/// Often a frame, a mark, or half an escape.
+fn enveloped() -> impl Strategy<Value = u8> {
+    let special =
+        proptest::sample::select(&[0x7E, 0x7D, 0x10, 2, 3, 0x5A, 0x5B, 0x5D, 0x5E, 0xFE, 0xAA, 0x68, 0x16, 0, 1][..]);
+    prop_oneof![0xF0..0xFBu8, special, any::<u8>(), 0..12u8]
+}
+
 fn short_tapes() -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(any::<u32>(), 0..80)
 }

@@ -7,3 +7,7 @@ mod fuzzing;
 mod naive;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::expressions::run(data));
+
+libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    fuzzing::input::mutate(data, size, max_size, seed, libfuzzer_sys::fuzzer_mutate)
+});

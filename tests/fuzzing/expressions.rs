@@ -1,7 +1,7 @@
 //! An expression in a field of the reply and in a condition: it compiles or is refused, and what it gives is the judge's value
 //! (`tests/naive/expr.rs`).
 
-use super::input::Input;
+use super::input::{Input, Kept};
 use super::shipped::{RUN, moment};
 use crate::naive::expr::{Asked, No, V, in_field, is_lone_call, is_lone_field, value};
 use crate::naive::fields::{Fill, encode, hex};
@@ -70,6 +70,7 @@ struct Sites {
 
 thread_local! {
     static SITES: Sites = Sites::new();
+    static FIELDS: Vec<Value> = asked();
 }
 
 impl Sites {
@@ -104,96 +105,130 @@ impl Sites {
     }
 }
 
-/// The field that takes the value, the request, then an expression, and perhaps a condition.
-pub fn run(data: &[u8]) {
-    let mut input = Input(data);
-    let number = input.pick(outs().len());
-    let fields: Vec<(Value, Vec<u8>)> = asked()
-        .into_iter()
-        .map(|field| {
-            let bytes = bytes(&mut input, &field);
-            (field, bytes)
-        })
-        .collect();
-    let written = match input.byte() {
-        // A text as it is.
-        byte if byte % 8 == 7 => String::from_utf8_lossy(input.short()).into_owned(),
-        byte if byte % 4 == 1 => text(&mut input, 4),
-        byte if byte % 8 == 2 => binary(&mut input, 3),
-        _ => numeric(&mut input, 5),
-    };
-    let when = (input.pick(4) == 1).then(|| numeric(&mut input, 4));
-    check(number, &fields, &written, when.as_deref());
+/// Requests to one expression.
+const REQUESTS: usize = 4;
+/// Expressions that are kept, compiled, for further inputs with the same bytes.
+const KEPT: usize = 8192;
+
+thread_local! {
+    static COMPILED: Kept<Case> = Kept::new(KEPT);
 }
 
-fn check(number: usize, fields: &[(Value, Vec<u8>)], written: &str, when: Option<&str>) {
-    // One call of an old function is none.
-    let written = if is_lone_call(written) { format!("({written})") } else { written.to_owned() };
-    let spec = &outs()[number];
-    let mut rule = json!({"data": {"which": "01", "out": format!("${{{written}}}$")}});
-    if let Some(when) = when {
-        rule["when"] = json!(when);
-    }
-    // Registers that have been set by another request.
-    let set = json!({"when": {"a": 65535}, "set": {"r": "12", "e": "", "w": "#{b}#"}, "data": {}});
-    let main = SITES.with(|sites| sites.put(number, &json!({"01": [set, rule, {"data": {"which": "02"}}]})));
-    let mut loader = Loader::new(Source::Directory);
-    let fleet = compile(&mut loader, &main).filter(|_| !loader.diags.has_errors());
-    let lines: Vec<String> = loader.diags.lines().collect();
+/// An expression, where its value goes, and perhaps a condition: what is compiled.
+struct Case {
+    number: usize,
+    written: String,
+    when: Option<String>,
+    fleet: Option<Fleet>,
+    lines: Vec<String>,
+}
 
-    let registers = [("r", V::Any("12".into())), ("e", V::Any(String::new())), ("w", V::Bytes(vec![0x12, 0x34]))];
-    let asked = Asked { fields, registers: &registers, params: &PARAMS, fsuid: FSUID };
-    let mut given = value(&written, &asked);
-    let mut open = given == Err(No::Open) || is_lone_field(&written);
-    let mut applies = true;
-    let mut failures = 0;
-    if let Some(when) = when {
-        match value(when, &asked).and_then(condition) {
-            Ok(is) => applies = is,
-            Err(No::Value) => (applies, failures) = (false, 1),
-            Err(No::Wrong) => given = Err(No::Wrong),
-            Err(No::Open | No::Empty) => open = true,
+/// The field that takes the value, an expression, and perhaps a condition (the first part, see [`Input::part`]); then requests.
+pub fn run(data: &[u8]) {
+    let mut input = Input(data);
+    let part = input.part();
+    COMPILED.with(|kept| {
+        kept.with(
+            part,
+            || Case::new(&mut Input(part)),
+            |case| {
+                for number in 0..REQUESTS {
+                    if input.is_empty() && number > 0 {
+                        break;
+                    }
+                    let fields: Vec<(Value, Vec<u8>)> = FIELDS
+                        .with(|fields| fields.iter().map(|field| (field.clone(), bytes(&mut input, field))).collect());
+                    case.check(&fields);
+                }
+            },
+        );
+    });
+}
+
+impl Case {
+    fn new(input: &mut Input<'_>) -> Self {
+        let number = input.pick(outs().len());
+        let written = match input.byte() {
+            // A text as it is.
+            byte if byte % 8 == 7 => String::from_utf8_lossy(input.short()).into_owned(),
+            byte if byte % 4 == 1 => text(input, 4),
+            byte if byte % 8 == 2 => binary(input, 3),
+            _ => numeric(input, 5),
+        };
+        let when = (input.pick(4) == 1).then(|| numeric(input, 4));
+        // One call of an old function is none.
+        let written = if is_lone_call(&written) { format!("({written})") } else { written };
+        let mut rule = json!({"data": {"which": "01", "out": format!("${{{written}}}$")}});
+        if let Some(when) = &when {
+            rule["when"] = json!(when);
         }
+        // Registers that have been set by another request.
+        let set = json!({"when": {"a": 65535}, "set": {"r": "12", "e": "", "w": "#{b}#"}, "data": {}});
+        let main = SITES.with(|sites| sites.put(number, &json!({"01": [set, rule, {"data": {"which": "02"}}]})));
+        let mut loader = Loader::new(Source::Directory);
+        let fleet = compile(&mut loader, &main).filter(|_| !loader.diags.has_errors());
+        Self { number, written, when, fleet, lines: loader.diags.lines().collect() }
     }
-    let request: Vec<String> =
-        fields.iter().map(|(field, bytes)| format!("{} {}", field["name"], hex(bytes))).collect();
-    let story = || {
-        format!(
-            "${{{written}}}$ when {when:?} into {spec}\nrequest {request:?}\njudge {given:?}, applies {applies}\n{lines:?}"
-        )
-    };
-    let Some(fleet) = fleet else {
-        assert!(open || given.is_err() || may_be_refused(&lines), "refused: {}", story());
-        return;
-    };
-    let (reply, counted) = answer(&fleet, fields);
-    if open {
-        return;
-    }
-    assert!(given != Err(No::Wrong), "an error was expected: {}", story());
-    let own = encode_own(spec);
-    let mut expected = own.clone();
-    let mut may_misfit = false;
-    if applies {
-        match given.clone().and_then(|value| in_field(spec, &value)) {
-            Ok(bytes) => expected = bytes,
-            Err(No::Open) => return,
-            Err(No::Empty) => {}
-            Err(_) => (may_misfit, failures) = (true, failures + 1),
+
+    fn check(&self, fields: &[(Value, Vec<u8>)]) {
+        let Self { written, lines, .. } = self;
+        let when = self.when.as_deref();
+        let spec = &outs()[self.number];
+        let registers = [("r", V::Any("12".into())), ("e", V::Any(String::new())), ("w", V::Bytes(vec![0x12, 0x34]))];
+        let asked = Asked { fields, registers: &registers, params: &PARAMS, fsuid: FSUID };
+        let mut given = value(written, &asked);
+        let mut open = given == Err(No::Open) || is_lone_field(written);
+        let mut applies = true;
+        let mut failures = 0;
+        if let Some(when) = when {
+            match value(when, &asked).and_then(condition) {
+                Ok(is) => applies = is,
+                Err(No::Value) => (applies, failures) = (false, 1),
+                Err(No::Wrong) => given = Err(No::Wrong),
+                Err(No::Open | No::Empty) => open = true,
+            }
         }
+        let request = || -> Vec<String> {
+            fields.iter().map(|(field, bytes)| format!("{} {}", field["name"], hex(bytes))).collect()
+        };
+        let story = || {
+            format!(
+                "${{{written}}}$ when {when:?} into {spec}\nrequest {:?}\njudge {given:?}, applies {applies}\n{lines:?}",
+                request()
+            )
+        };
+        let Some(fleet) = &self.fleet else {
+            assert!(open || given.is_err() || may_be_refused(lines), "refused: {}", story());
+            return;
+        };
+        let (reply, counted) = answer(fleet, fields);
+        if open {
+            return;
+        }
+        assert!(given != Err(No::Wrong), "an error was expected: {}", story());
+        let mut expected = encode_own(spec);
+        let mut may_misfit = false;
+        if applies {
+            match given.clone().and_then(|value| in_field(spec, &value)) {
+                Ok(bytes) => expected = bytes,
+                Err(No::Open) => return,
+                Err(No::Empty) => {}
+                Err(_) => (may_misfit, failures) = (true, failures + 1),
+            }
+        }
+        let which = if applies { 1 } else { 2 };
+        let got = (reply.get(1).copied(), reply.get(2..).unwrap_or_default());
+        let is_same = same(spec, got.1, &expected);
+        assert!(
+            got.0 == Some(which) && is_same,
+            "reply {} where {} was expected: {}",
+            hex(&reply),
+            hex(&expected),
+            story()
+        );
+        let is_counted = if may_misfit { counted >= 1 } else { counted == failures };
+        assert!(is_counted, "{counted} counted of {failures}: {}", story());
     }
-    let which = if applies { 1 } else { 2 };
-    let got = (reply.get(1).copied(), reply.get(2..).unwrap_or_default());
-    let is_same = same(spec, got.1, &expected);
-    assert!(
-        got.0 == Some(which) && is_same,
-        "reply {} where {} was expected: {}",
-        hex(&reply),
-        hex(&expected),
-        story()
-    );
-    let is_counted = if may_misfit { counted >= 1 } else { counted == failures };
-    assert!(is_counted, "{counted} counted of {failures}: {}", story());
 }
 
 /// Decimal numbers are computed in more than one way.

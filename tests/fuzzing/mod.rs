@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod edit;
+pub mod envelopes;
 pub mod expressions;
 pub mod framer;
 pub mod inner;
@@ -23,6 +24,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("framer", framer::run),
     ("config", config::run),
     ("replies", replies::run),
+    ("envelopes", envelopes::run),
     ("expressions", expressions::run),
     ("shapes", shapes::run),
 ];

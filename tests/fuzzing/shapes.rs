@@ -1,7 +1,7 @@
 //! Templates of any shape and their requests, right ones and hostile ones: a right request gets the reply that the judge of
 //! `tests/naive/whole.rs` makes, a wrong one gets none, and a stream gives the same however it is split.
 
-use super::input::Input;
+use super::input::{Input, Kept};
 use super::shipped::{RUN, moment};
 use crate::naive::fields::{hex, name};
 use crate::naive::whole::{No, Shape, enc, encode};
@@ -18,17 +18,34 @@ use std::net::SocketAddr;
 
 /// Requests of one template.
 const REQUESTS: usize = 6;
+/// Templates that are kept, compiled, for further inputs with the same bytes.
+const KEPT: usize = 4096;
 
 thread_local! {
     static DIR: tempfile::TempDir = tempfile::tempdir().unwrap();
+    static COMPILED: Kept<Option<(Made, Fleet)>> = Kept::new(KEPT);
 }
 
-/// A template, its rules, and requests.
+/// A template and its rules (the first part, see [`Input::part`]), and requests.
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
-    let mut maker = Maker { input: &mut input, names: 0, has_changes: true, has_escapes: false };
-    let made = maker.template();
-    let Ok(fleet) = load(&made) else { return };
+    let part = input.part();
+    let make = || {
+        let mut input = Input(part);
+        let mut maker = Maker { input: &mut input, names: 0, has_changes: true, has_escapes: false };
+        let made = maker.template();
+        load(&made).ok().map(|fleet| (made, fleet))
+    };
+    COMPILED.with(|kept| {
+        kept.with(part, make, |compiled| {
+            if let Some((made, fleet)) = compiled {
+                requests(&mut input, made, fleet);
+            }
+        });
+    });
+}
+
+fn requests(input: &mut Input<'_>, made: &Made, fleet: &Fleet) {
     let shape = Shape(&made.template["protocol"]);
     let (mut state, mut scratch) = (FsuState::new(&fleet.fsus[0]), Scratch::default());
     let mut stream = vec![];
@@ -36,15 +53,15 @@ pub fn run(data: &[u8]) {
         if input.is_empty() && number > 0 {
             break;
         }
-        let Some((good, wire)) = request(&mut input, &shape, &made) else { continue };
-        check(&made, &fleet, (&mut state, &mut scratch), &wire, good);
+        let Some((good, wire)) = request(input, &shape, made) else { continue };
+        check(made, fleet, (&mut state, &mut scratch), &wire, good);
         stream.extend(wire);
         if made.is_stream && input.pick(3) == 1 {
             stream.extend(input.short());
         }
     }
     if made.is_stream {
-        splits(&mut input, &fleet, &stream, &made);
+        splits(input, fleet, &stream, made);
     }
 }
 

@@ -17,6 +17,7 @@
 pub mod calc;
 pub mod checksum;
 pub mod clock;
+pub mod envelope;
 pub mod exchanges;
 pub mod expr;
 pub mod fields;

@@ -81,7 +81,7 @@ fn by_whole(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Option<u
     }
     let Scratch { raw, trace, progress, .. } = &mut *turn.scratch;
     let mut search = Search::default();
-    if progress.has_ended() {
+    if progress.ended().is_some_and(|other| shares_mark(&fsu.devices, other, 0)) {
         search.begin_ended(0);
     }
     if search.cut(&device.template, bytes, 0) != Cut::Frame(bytes.len()) {
@@ -89,7 +89,7 @@ fn by_whole(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Option<u
     }
     let command = good(device, bytes, raw, trace)?;
     progress.whole(bytes.len());
-    progress.set_ended(search.has_ended(bytes.len()));
+    progress.set_ended(search.has_ended(bytes.len()).then_some(0));
     on_frame(turn, (0, Some(command)), bytes, sink);
     Some(LOOK_EFFORT * fsu.devices.len() + search.scanned / SCANNED_AN_EFFORT)
 }
@@ -104,9 +104,9 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     searches.resize(2 * fsu.devices.len(), Search::default());
     let mut progress = turn.scratch.progress;
     let mut searched = progress.begin(bytes.len());
-    if progress.has_ended() {
-        searches.iter_mut().take(fsu.devices.len()).for_each(|search| search.begin_ended(0));
-    }
+    // The device of the last frame, which ends at `done`.
+    let mut last = progress.ended();
+    begin_shared(&mut searches, &fsu.devices, (last, 0));
     // The bytes from `done` to `at` are garbage that was not reported yet.
     let (mut done, mut at) = (0, 0);
     let mut step = Step::default();
@@ -114,7 +114,7 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     while at < bytes.len() && !step.is_full {
         if let Some(len) = next_by_profile(turn, &mut searches, (bytes, done, at), sink) {
             (looks, at) = (looks + 1, at + len);
-            done = at;
+            (done, last) = (at, Some(0));
             step.is_full = sink.is_full();
             continue;
         }
@@ -131,7 +131,10 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
                 garbage(turn, sink, &bytes[done..from]);
                 on_frame(turn, (device, command), &bytes[from..from + len], sink);
                 at = from + len;
-                done = at;
+                (done, last) = (at, Some(device));
+                if fsu.devices.len() > 1 {
+                    begin_shared(&mut searches, &fsu.devices, (last, at));
+                }
                 step.is_full = sink.is_full();
             }
             Next::More { doubtful } => {
@@ -143,14 +146,30 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     }
     garbage(turn, sink, &bytes[done..at]);
     step.effort += searches.iter().map(|search| search.scanned).sum::<usize>() / SCANNED_AN_EFFORT;
-    let has_ended = searches.iter().any(|search| search.has_ended(at));
+    let may_begin = |device: &usize| stuffing::shared_mark(&fsu.devices[*device].template).is_some();
     turn.scratch.searches = searches;
     progress.end(bytes.len() - at, searched.saturating_sub(at));
-    progress.set_ended(has_ended);
+    progress.set_ended(last.filter(|_| done == at).filter(may_begin));
     turn.scratch.progress = progress;
     step.consumed = at;
     step.effort += looks * LOOK_EFFORT * fsu.devices.len();
     step
+}
+
+/// Whether the mark that ended a frame of one device may begin one of the other.
+fn shares_mark(devices: &[Arc<Device>], ended: usize, other: usize) -> bool {
+    let mark = |number: usize| devices.get(number).and_then(|device| stuffing::shared_mark(&device.template));
+    mark(ended).is_some_and(|ended| mark(other) == Some(ended))
+}
+
+/// A frame of that device ended before that place: its mark may begin the next one, of any device that has the same mark.
+fn begin_shared(searches: &mut [Search], devices: &[Arc<Device>], (ended, at): (Option<usize>, usize)) {
+    let Some(ended) = ended else { return };
+    for (number, search) in searches.iter_mut().take(devices.len()).enumerate() {
+        if shares_mark(devices, ended, number) {
+            search.begin_ended(at);
+        }
+    }
 }
 
 /// Answers a good frame of a known length by a profile, after garbage; false: nothing was done, and the search decides.
@@ -313,9 +332,10 @@ fn garbage_run(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
 /// fit. For explanations: it does not wait for more bytes.
 pub fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8>) -> Option<(usize, usize)> {
     let mut searches = vec![Search::default(); 2 * devices.len()];
-    if at > 0 {
+    let before = bytes.get(..at).unwrap_or_default();
+    for (search, device) in searches.iter_mut().zip(devices) {
         // The byte before it may be the end of a frame, and its start.
-        for search in &mut searches {
+        if stuffing::shared_mark(&device.template).is_some_and(|mark| before.ends_with(mark)) {
             search.begin_ended(at);
         }
     }

@@ -33,13 +33,13 @@ pub struct Progress {
     searched: u32,
     /// Credit: bytes that may still be checked inside other frames.
     credit: u32,
-    /// The byte before the waiting ones ended a frame, and may begin the next.
-    ended: bool,
+    /// The byte before the waiting ones ended a frame of the device with this number, counted from 1, and may begin the next; 0: it did not.
+    ended: u16,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { patience: Patience::Wait, seen: 0, searched: 0, credit: CREDIT_MIN, ended: false }
+        Self { patience: Patience::Wait, seen: 0, searched: 0, credit: CREDIT_MIN, ended: 0 }
     }
 }
 
@@ -55,25 +55,25 @@ impl Progress {
         self.patience
     }
 
-    /// Whether the byte before the waiting ones ended a frame, and may begin the next.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended
+    /// The device a frame of which ended with the byte before the waiting ones, if that byte may begin the next frame.
+    pub(crate) fn ended(&self) -> Option<usize> {
+        usize::from(self.ended).checked_sub(1)
     }
 
     /// Notes that.
-    pub(crate) fn set_ended(&mut self, ended: bool) {
-        self.ended = ended;
+    pub(crate) fn set_ended(&mut self, device: Option<usize>) {
+        self.ended = device.and_then(|device| u16::try_from(device + 1).ok()).unwrap_or(0);
     }
 
     /// The first waiting byte was given up.
     pub fn skip_first(&mut self) {
-        self.ended = false;
+        self.ended = 0;
         (self.seen, self.searched) = (self.seen.saturating_sub(1), self.searched.saturating_sub(1));
     }
 
     /// The waiting bytes are gone, or another plan will search them.
     pub fn forget(&mut self) {
-        (self.seen, self.searched, self.ended) = (0, 0, false);
+        (self.seen, self.searched, self.ended) = (0, 0, 0);
     }
 
     /// Begins a search through `len` bytes. Returns the place before which no good frame begins.
@@ -93,7 +93,7 @@ impl Progress {
             // The same, with what most connections have: nothing waits. More brings no more credit.
             let new = len.min(CREDIT_MAX as usize) as u32;
             self.credit = (self.credit + new * CREDIT_PER_BYTE).min(CREDIT_MAX);
-            (self.patience, self.ended) = (Patience::Wait, false);
+            (self.patience, self.ended) = (Patience::Wait, 0);
             return;
         }
         let searched = self.begin(len);
@@ -111,7 +111,7 @@ impl Progress {
     pub(crate) fn end(&mut self, left: usize, searched: usize) {
         let bounded = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         (self.seen, self.searched, self.patience) = (bounded(left), bounded(searched), Patience::Wait);
-        self.ended = false;
+        self.ended = 0;
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
         };
         for (seen, searched) in [(0, 0), (3, 0), (3, 2), (30, 20), (0, 7)] {
             for credit in [0, CREDIT_MIN, CREDIT_MAX - 1, CREDIT_MAX] {
-                let progress = Progress { patience: Patience::End, seen, searched, credit, ended: true };
+                let progress = Progress { patience: Patience::End, seen, searched, credit, ended: 1 };
                 for len in [0, 1, 10, CREDIT_MAX as usize / 32, usize::MAX] {
                     check(progress, len);
                 }

@@ -9,7 +9,6 @@ use crate::model::field::{Offset, Slot};
 use crate::model::reply::{Expr, Number, Part, TimeItem};
 use crate::model::walk::{Walk, Walked};
 use crate::wire::value::notation_bytes_max;
-use crate::words;
 use crate::words::names;
 use std::sync::Arc;
 use thiserror::Error;
@@ -76,7 +75,7 @@ pub enum ExprError {
     #[error("reg() needs a register's name (reg(name))")]
     NamelessRegister,
     /// `${}$`
-    #[error("`${{}}$` names no function (known: {})", names::<Function>().join(", "))]
+    #[error("`${{}}$` names no function (known: {})", lone_functions().join(", "))]
     NamelessFunction,
     /// No function has that name.
     #[error("unknown function `{name}`{near}")]
@@ -238,7 +237,8 @@ fn braced(tail: &str, before: impl Fn() -> usize, scope: &dyn Scope) -> Result<(
         Err(error) => match (wrong, alone) {
             // What was right before there were expressions is reported as before.
             (Some(wrong), Ok((called, _))) if called.is_plain() => Err(wrong),
-            (None, Ok((called, end))) if !called.is_keyed() && Function::from_name(called.name).is_some() => {
+            // Texts may have parentheses that are no pairs, names have none: `${reg(a) + round('b')}$` is two calls.
+            (None, Ok((called, end))) if called.takes_texts() => {
                 function(&called, scope).map(|part| (Some(part), end)).map_err(|_| error.into())
             }
             (None, Err(unclosed)) if !tail.contains('}') => Err(unclosed),
@@ -271,27 +271,9 @@ pub fn memory(expr: &Expr) -> usize {
 /// Overhead of an allocation.
 const CHOICE_BYTES: usize = 16;
 
-words! {
-    /// A function of the language.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum Function {
-        Year = "year",
-        Month = "month",
-        Day = "day",
-        Week = "week",
-        Hour = "hour",
-        Minute = "minute",
-        Second = "second",
-        Datetime = "datetime",
-        PackedDate = "packed_date",
-        PackedTime = "packed_time",
-        FsuId = "fsuid",
-        Seq = "seq",
-        Rand = "rand",
-        Choice = "choice",
-        Reg = "reg",
-        Index = "index",
-    }
+/// The functions that may be alone in a value.
+fn lone_functions() -> Vec<&'static str> {
+    Called::ALL.iter().filter(|called| called.is_alone()).map(|called| called.name()).collect()
 }
 
 /// A function's name and its arguments as written; empty without parentheses.
@@ -322,14 +304,19 @@ impl Call<'_> {
 
     /// `reg(name[key])` is an expression.
     fn is_keyed(&self) -> bool {
-        self.name == Function::Reg.name() && self.arguments.contains('[')
+        self.name == Called::Reg.name() && self.arguments.contains('[')
+    }
+
+    /// Whether its arguments are texts.
+    fn takes_texts(&self) -> bool {
+        matches!(Called::from_name(self.name), Some(Called::Choice | Called::Datetime))
     }
 
     /// Whether its arguments are no expressions.
     fn is_plain(&self) -> bool {
-        let is_new = Called::from_name(self.name).is_some() && Function::from_name(self.name).is_none();
-        let computes = self.name == Function::Rand.name() && self.arguments.contains("#{");
-        let has_default = self.name == Function::Reg.name() && self.arguments.contains(',');
+        let is_new = Called::from_name(self.name).is_some_and(|called| !called.is_alone());
+        let computes = self.name == Called::Rand.name() && self.arguments.contains("#{");
+        let has_default = self.name == Called::Reg.name() && self.arguments.contains(',');
         // `#{a}# + 1` begins with a field.
         !is_new && !computes && !has_default && !self.name.starts_with("#{")
     }
@@ -398,7 +385,7 @@ pub fn register_name(name: &str) -> Result<(), ExprError> {
 fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, ExprError> {
     let &Call { name, arguments: given } = call;
     no_value_in(name, "a function's name")?;
-    if name == Function::Reg.name() {
+    if name == Called::Reg.name() {
         register_name(given)?;
     }
     no_value_in(given, &format!("inside {name}()"))?;
@@ -421,46 +408,41 @@ fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, ExprError> {
         Ok(again) if again.is_empty() || again.eq_ignore_ascii_case(unit) => Ok(part),
         _ => Err(takes(&format!("nothing or {unit}"))),
     };
-    let Some(called) = Function::from_name(name) else {
-        if name.is_empty() {
-            return Err(ExprError::NamelessFunction);
-        }
-        let near = nearest(name, names::<Called>().into_iter());
-        return Err(ExprError::UnknownFunction { name: name.into(), near });
-    };
-    match called {
-        Function::Year => match one {
+    match Called::from_name(name) {
+        Some(Called::Year) => match one {
             Ok(yy) if yy.is_empty() || yy.eq_ignore_ascii_case("yy") => Ok(number(Number::Year2, 2)),
             Ok(yyyy) if yyyy.eq_ignore_ascii_case("yyyy") => Ok(number(Number::Year4, 4)),
             _ => Err(takes("yy or yyyy")),
         },
-        Function::Month => unit("MM", number(Number::Month, 2)),
-        Function::Day => unit("dd", number(Number::Day, 2)),
-        Function::Week => match one {
+        Some(Called::Month) => unit("MM", number(Number::Month, 2)),
+        Some(Called::Day) => unit("dd", number(Number::Day, 2)),
+        Some(Called::Week) => match one {
             Ok("" | "1") => Ok(number(Number::Week1, 2)),
             Ok("0") => Ok(number(Number::Week0, 2)),
             _ => Err(takes("nothing (Monday 01 to Sunday 07) or 0 (Sunday 00)")),
         },
-        Function::Hour => unit("HH", number(Number::Hour, 2)),
-        Function::Minute => unit("mm", number(Number::Minute, 2)),
-        Function::Second => unit("ss", number(Number::Second, 2)),
+        Some(Called::Hour) => unit("HH", number(Number::Hour, 2)),
+        Some(Called::Minute) => unit("mm", number(Number::Minute, 2)),
+        Some(Called::Second) => unit("ss", number(Number::Second, 2)),
         // A format may have commas.
-        Function::Datetime => Ok(Part::Datetime(datetime::format(one.unwrap_or(call.arguments))?)),
-        Function::PackedDate => none(Part::Packed(Number::PackedDate)),
-        Function::PackedTime => none(Part::Packed(Number::PackedTime)),
-        Function::FsuId => none(Part::FsuId),
-        Function::Seq => none(number(Number::Seq, 1)),
-        Function::Index => {
+        Some(Called::Datetime) => Ok(Part::Datetime(datetime::format(one.unwrap_or(call.arguments))?)),
+        Some(Called::PackedDate) => none(Part::Packed(Number::PackedDate)),
+        Some(Called::PackedTime) => none(Part::Packed(Number::PackedTime)),
+        Some(Called::FsuId) => none(Part::FsuId),
+        Some(Called::Seq) => none(number(Number::Seq, 1)),
+        Some(Called::Index) => {
             let index = scope.index().ok_or(ExprError::NoIndex)?;
             none(Part::Literal(index.to_string().into()))
         }
-        Function::Rand => rand(&given).ok_or_else(|| takes("two whole numbers, the smaller first (rand(a,b))")),
-        Function::Choice if call.arguments.is_empty() => Err(ExprError::NoChoice),
-        Function::Choice => Ok(Part::Choice(given.iter().map(|&choice| choice.into()).collect())),
-        Function::Reg => match one {
+        Some(Called::Rand) => rand(&given).ok_or_else(|| takes("two whole numbers, the smaller first (rand(a,b))")),
+        Some(Called::Choice) if call.arguments.is_empty() => Err(ExprError::NoChoice),
+        Some(Called::Choice) => Ok(Part::Choice(given.iter().map(|&choice| choice.into()).collect())),
+        Some(Called::Reg) => match one {
             Ok(register) if !register.is_empty() => Ok(Part::Register(scope.register(register)?)),
             _ => Err(ExprError::NamelessRegister),
         },
+        _ if name.is_empty() => Err(ExprError::NamelessFunction),
+        _ => Err(ExprError::UnknownFunction { name: name.into(), near: nearest(name, names::<Called>().into_iter()) }),
     }
 }
 

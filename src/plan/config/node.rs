@@ -526,7 +526,7 @@ impl<'a> Builder<'a> {
         let told = if self.duplicates.len() < DIAGS_MAX {
             let start = self.nodes.get(other as usize).map_or(0, |n| n.start as usize);
             let (line, column) = self.tree.line_column_of(start);
-            format!("the key \"{text}\" stands twice (first at {line}:{column})")
+            format!("the key \"{text}\" is given twice (first at {line}:{column})")
         } else {
             String::new()
         };

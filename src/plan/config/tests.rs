@@ -119,8 +119,8 @@ fn duplicate_keys_are_errors_at_the_second() {
     check::<RawDevices>(
         "{\"device_list\": [],\n \"x-a\": {\"k\": 1, \"k\": 2},\n \"device_list\": []}",
         &[
-            "f.json:2:18: /x-a/k: error: the key \"k\" stands twice (first at 2:10)",
-            "f.json:3:2: /device_list: error: the key \"device_list\" stands twice (first at 1:2)",
+            "f.json:2:18: /x-a/k: error: the key \"k\" is given twice (first at 2:10)",
+            "f.json:3:2: /device_list: error: the key \"device_list\" is given twice (first at 1:2)",
         ],
     );
 }

@@ -3,7 +3,7 @@
 use super::framer::Cut;
 use super::reason::Reason;
 use crate::model::coding::{Coding, Envelope, Escape};
-use crate::model::template::Template;
+use crate::model::template::{Framing, Template};
 
 fn envelope(template: &Template) -> Option<&Envelope> {
     template.coding.as_ref()?.envelope.as_ref()
@@ -12,6 +12,12 @@ fn envelope(template: &Template) -> Option<&Envelope> {
 /// Whether the envelope marks where a frame begins and ends.
 pub(super) fn has_marks(template: &Template) -> bool {
     envelope(template).is_some_and(|envelope| envelope.marks)
+}
+
+/// The mark that ends a frame and may begin the next one, if start and end are the same.
+pub fn shared_mark(template: &Template) -> Option<&[u8]> {
+    let is_shared = template.framing == Framing::Enveloped && template.start == template.end;
+    is_shared.then_some(&*template.start)
 }
 
 /// Appends what goes out before a frame. Returns where the frame begins.
@@ -101,14 +107,15 @@ pub(super) fn plain(template: &Template, coding: &Coding, wire: &[u8], out: &mut
         return Ok(());
     };
     let fill = wire.iter().take_while(|byte| envelope.skip.contains(byte)).count();
-    let wire = &wire[fill..];
+    let framed = &wire[fill..];
     let Some(escape) = &envelope.escape else {
-        out.extend_from_slice(wire);
+        out.extend_from_slice(framed);
         return Ok(());
     };
     let (start, end) = (&*template.start, &*template.end);
-    let body = match wire.strip_prefix(start) {
+    let body = match framed.strip_prefix(start) {
         Some(body) => body,
+        // Fill is before a start: behind the mark of another frame these bytes are the frame's.
         None if start == end => wire,
         None => return Err(Reason::BadStart),
     };

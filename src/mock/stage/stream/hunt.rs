@@ -86,14 +86,12 @@ impl Hunt<'_> {
         let patience = self.progress.patience();
         let (end, doubtful) = match found {
             // It was checked and will be checked again. If the credit does not cover that, take it whole.
-            // Nothing of a frame with a broken escape is another's: its end may also be a start, which is kept.
-            Found::Doubtful { device, len, .. }
-                if !self.pay(2 * len)
-                    || stuffing::broken_at(&self.devices[device].template, &self.bytes[at..at + len]).is_some() =>
-            {
+            Found::Doubtful { device, len, .. } if !self.pay(2 * len) => {
                 return Next::Frame { at, device, len, command: None };
             }
-            Found::Doubtful { device, len, others } => (at + len, Some((device, len, others))),
+            Found::Doubtful { device, len, others } => {
+                (at + len - self.kept_mark(device, at, len), Some((device, len, others)))
+            }
             Found::BegunWrong => (self.bytes.len(), None),
             _ if patience == Patience::End => return self.give_up(at),
             _ => return Next::More { doubtful: false },
@@ -109,11 +107,20 @@ impl Hunt<'_> {
         let Some((device, len, others)) = doubtful else {
             return if patience == Patience::End { self.give_up(at) } else { Next::More { doubtful: false } };
         };
-        let waits = patience == Patience::Wait || (patience == Patience::Brief && end < self.bytes.len());
+        let waits = patience == Patience::Wait || (patience == Patience::Brief && at + len < self.bytes.len());
         if waits && (others || inside == Inside::Begun) {
             return Next::More { doubtful: true };
         }
         Next::Frame { at, device, len, command: None }
+    }
+
+    /// Bytes at the end of a doubtful frame that are no other's: with a broken escape it is not given up for one that begins with its
+    /// end, which may be a start as well.
+    fn kept_mark(&self, device: usize, at: usize, len: usize) -> usize {
+        let template = &self.devices[device].template;
+        let mark = stuffing::shared_mark(template).map_or(0, <[u8]>::len);
+        let is_broken = mark > 0 && stuffing::broken_at(template, &self.bytes[at..at + len]).is_some();
+        if is_broken { mark } else { 0 }
     }
 
     /// Continues behind the first byte of something that is no frame, or will never be whole.

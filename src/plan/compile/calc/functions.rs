@@ -37,10 +37,10 @@ words! {
         Rand = "rand",
         /// `choice(a, b, c)`
         Choice = "choice",
-        /// `index()`
-        Index = "index",
         /// `reg(name)`, `reg(name, default)`, `reg(name[key])`
         Reg = "reg",
+        /// `index()`
+        Index = "index",
         /// `has(name[key])`
         Has = "has",
         /// `entries(name)`
@@ -95,6 +95,13 @@ words! {
         Be = "be",
         /// `le(x, bytes)`
         Le = "le",
+    }
+}
+
+impl Called {
+    /// Whether it may be alone in a value, with arguments that are no expressions: `${datetime(%Y-%m-%d)}$`.
+    pub fn is_alone(self) -> bool {
+        self as u8 <= Self::Index as u8
     }
 }
 

@@ -76,7 +76,7 @@ fn at_ms(diags: &mut Diags, raw: &At<RawMessage>) -> Box<[u64]> {
         }
         let ms = (at.value * 1_000.0).round() as u64;
         if out.contains(&ms) {
-            diags.error(at.pos, format!("{} s stands twice", at.value));
+            diags.error(at.pos, format!("{} s is given twice", at.value));
         }
         out.push(ms);
     }
@@ -95,7 +95,7 @@ impl Compiler<'_, '_> {
         for word in &list.value.0 {
             let text = word.value.trim();
             if seen.contains(&text) {
-                diags.error(word.pos, format!("`{text}` stands twice in `on`"));
+                diags.error(word.pos, format!("`{text}` is given twice in `on`"));
                 continue;
             }
             seen.push(text);

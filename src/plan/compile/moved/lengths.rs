@@ -230,7 +230,7 @@ fn group(diags: &mut Diags, (place, raw): (Place, &At<RawField>), group: MovedGr
     let text = if in_chars {
         "a length in characters counts all fields of a header or tail that varies"
     } else {
-        "a length of a frame whose header or tail varies stands before everything of variable size that it counts"
+        "a length of a frame whose header or tail varies has to be before everything of variable size that it counts"
     };
     diags.error(raw.pos, text);
     None

@@ -250,7 +250,7 @@ fn schedules_that_are_none() {
         &["/messages/m: error: nothing sends the message `m` (`on`, `every_ms`, `at_s` or `cron`)"],
     );
     key("on", json!([]), &[": error: `on` is empty (start, connect, trigger, ack:NAME, after:COMMAND)"]);
-    key("on", json!(["start", "start"]), &["/1: error: `start` stands twice in `on`"]);
+    key("on", json!(["start", "start"]), &["/1: error: `start` is given twice in `on`"]);
     key("on", json!("trigge"), &[": error: `on` has no word `trigge` (did you mean `trigger`?)"]);
     key("on", json!("ack:logn"), &[": error: no message `logn` (did you mean `login`?)"]);
     key("on", json!("ack:m"), &[": error: `m` is never acknowledged (it has no `ack`)"]);
@@ -265,7 +265,7 @@ fn schedules_that_are_none() {
         &["/messages/m/jitter: error: jitter 1.5 (0 to 1, a part of `every_ms`)"],
     );
     key("at_s", json!([]), &[": error: `at_s` is empty (seconds after the start of the run)"]);
-    key("at_s", json!([1, 1.0]), &["/1: error: 1 s stands twice"]);
+    key("at_s", json!([1, 1.0]), &["/1: error: 1 s is given twice"]);
     key("at_s", json!(-1), &[": error: -1 s (0 to 31536000)"]);
     key("to", json!("latets"), &[": error: unknown `latets` (did you mean `latest`?)"]);
 }

@@ -38,6 +38,7 @@ fn n05_functions_are_known_in_every_spelling() {
     shown("${reg}$", &["reg() needs a register's name (reg(name))"]);
     shown("${choice(\"a)}$", &["`\"a` has no closing \""]);
     shown("${choice(\"a\"b)}$", &["`\"a\"b` goes on behind its closing \" (a comma, or the end)"]);
+    shown("${choice(:),:()}$", &[]);
     shown("${year(", &["`${year(` is not closed (would be `${name()}$`)"]);
     shown("${year()$", &["`${year()$` is not closed (would be `${name()}$`)"]);
 }
@@ -91,6 +92,9 @@ fn n13_a_registers_name_is_a_constant() {
     let no_such = "the device has no keyed register `r` (a rule that sets it: \"set\": {\"name[#{key}#]\": ...})";
     told("r", "${reg(r[#{phase}#])}$", &[format!("/01/data/shown: error: column 7: {no_such}")]);
     told("r[#{phase}#]", "${reg(r[#{phase}#])}$", &[]);
+    // Two calls are an expression: no name has a parenthesis.
+    let takes = "column 13: len() takes one value, found 2";
+    told("r", "${reg(r) << len(1, 2)}$", &[format!("/01/data/shown: error: {takes}")]);
 }
 
 #[test]

@@ -206,7 +206,7 @@ impl Compiler<'_> {
         };
         if in_header(raw) {
             if inside.parent.is_some() {
-                diags.error(name.pos, "a header field inside a list or choice (it stands once, in the data list)");
+                diags.error(name.pos, "a header field inside a list or choice (once, in the data list)");
             }
             return None;
         }

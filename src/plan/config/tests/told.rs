@@ -160,7 +160,7 @@ fn many_keys_are_told_apart() {
             let Content::Obj(entries) = tree.content(0) else { panic!("no object") };
             assert_eq!((entries.len(), twice.len()), (many + 1, 2), "{text}");
             let first = text.find(&format!("\"k{again}\"")).expect("it is there") + 1;
-            let told = format!("the key \"k{again}\" stands twice (first at 1:{first})");
+            let told = format!("the key \"k{again}\" is given twice (first at 1:{first})");
             assert!(twice.iter().all(|(_, text)| *text == told), "{twice:?}");
         }
     }
