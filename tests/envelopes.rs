@@ -57,3 +57,11 @@ fn good_frames_behind_a_broken_escape() {
     );
     check("DLE", "1002 1055 10 1002 0101 1003", &["1002 0101 1003"]);
 }
+
+/// Nor does one that was given up end anything: its mark is a start only.
+#[test]
+fn a_frame_that_is_given_up_ends_nothing() {
+    let good = "68 0102 6DB1 9832 16";
+    let stream = format!("7E 01A0A0 7E 0024 00 6868 {good} 0003 7E 6868 {good} 0003 7E 09");
+    check("flags, 68 and lengths", &stream, &[&format!("FEFE {good}"), &format!("FEFE {good}")]);
+}

@@ -81,15 +81,13 @@ fn by_whole(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Option<u
     }
     let Scratch { raw, trace, progress, .. } = &mut *turn.scratch;
     let mut search = Search::default();
-    if progress.ended().is_some_and(|other| shares_mark(&fsu.devices, other, 0)) {
-        search.begin_ended(0);
-    }
+    begin_shared(std::slice::from_mut(&mut search), &fsu.devices, (progress.ended(), 0));
     if search.cut(&device.template, bytes, 0) != Cut::Frame(bytes.len()) {
         return None;
     }
     let command = good(device, bytes, raw, trace)?;
     progress.whole(bytes.len());
-    progress.set_ended(search.has_ended(bytes.len()).then_some(0));
+    progress.set_ended(stuffing::shared_mark(&device.template).map(|_| 0));
     on_frame(turn, (0, Some(command)), bytes, sink);
     Some(LOOK_EFFORT * fsu.devices.len() + search.scanned / SCANNED_AN_EFFORT)
 }
@@ -115,6 +113,7 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
         if let Some(len) = next_by_profile(turn, &mut searches, (bytes, done, at), sink) {
             (looks, at) = (looks + 1, at + len);
             (done, last) = (at, Some(0));
+            begin_shared(&mut searches, &fsu.devices, (last, at));
             step.is_full = sink.is_full();
             continue;
         }
@@ -132,9 +131,7 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
                 on_frame(turn, (device, command), &bytes[from..from + len], sink);
                 at = from + len;
                 (done, last) = (at, Some(device));
-                if fsu.devices.len() > 1 {
-                    begin_shared(&mut searches, &fsu.devices, (last, at));
-                }
+                begin_shared(&mut searches, &fsu.devices, (last, at));
                 step.is_full = sink.is_full();
             }
             Next::More { doubtful } => {
@@ -156,17 +153,13 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     step
 }
 
-/// Whether the mark that ended a frame of one device may begin one of the other.
-fn shares_mark(devices: &[Arc<Device>], ended: usize, other: usize) -> bool {
-    let mark = |number: usize| devices.get(number).and_then(|device| stuffing::shared_mark(&device.template));
-    mark(ended).is_some_and(|ended| mark(other) == Some(ended))
-}
-
-/// A frame of that device ended before that place: its mark may begin the next one, of any device that has the same mark.
+/// A frame of the device ended before that place: its mark may begin the next one, of any device that has the same mark.
+#[inline]
 fn begin_shared(searches: &mut [Search], devices: &[Arc<Device>], (ended, at): (Option<usize>, usize)) {
-    let Some(ended) = ended else { return };
-    for (number, search) in searches.iter_mut().take(devices.len()).enumerate() {
-        if shares_mark(devices, ended, number) {
+    let Some(ended) = ended.and_then(|ended| devices.get(ended)) else { return };
+    let Some(mark) = stuffing::shared_mark(&ended.template) else { return };
+    for (search, device) in searches.iter_mut().zip(devices) {
+        if stuffing::shared_mark(&device.template) == Some(mark) {
             search.begin_ended(at);
         }
     }

@@ -59,8 +59,8 @@ pub struct Search {
     hex_before: usize,
     /// Bytes read so far.
     pub scanned: usize,
-    /// Frames whose end may also be a start end before these places, counted from 1: the last place, and the frame found there.
-    ended: [usize; 2],
+    /// Before this place, counted from 1, ends a frame whose end may also be a start.
+    ended: usize,
 }
 
 impl Search {
@@ -72,7 +72,7 @@ impl Search {
         if !buf.get(..start.len()).is_some_and(|bytes| same(bytes, start)) {
             return match template.framing {
                 _ if start.starts_with(buf) => Cut::More,
-                Framing::Enveloped if self.has_ended(at) => self.enveloped(template, bytes, (at, true)),
+                Framing::Enveloped if self.ended == at + 1 => self.enveloped(template, bytes, (at, true)),
                 _ => Cut::No,
             };
         }
@@ -89,26 +89,14 @@ impl Search {
         }
     }
 
-    /// Whether a frame whose end may also be a start ends before that place.
-    pub fn has_ended(&self, at: usize) -> bool {
-        self.ended.contains(&(at + 1))
-    }
-
-    /// The bytes before that place are such a frame.
+    /// The bytes before that place are a frame whose end may also be a start.
     pub fn begin_ended(&mut self, at: usize) {
-        self.ended = [at + 1; 2];
+        self.ended = at + 1;
     }
 
     #[inline(never)]
     fn enveloped(&mut self, template: &Template, bytes: &[u8], place: (usize, bool)) -> Cut {
-        let cut = stuffing::cut(template, bytes, place, longest(template), &mut self.scanned);
-        if let Cut::Frame(len) = cut
-            && template.start == template.end
-        {
-            let here = place.0 + 1;
-            self.ended = [if self.has_ended(place.0) { here } else { 0 }, here + len];
-        }
-        cut
+        stuffing::cut(template, bytes, place, longest(template), &mut self.scanned)
     }
 
     #[inline(never)]
