@@ -327,6 +327,9 @@ fn a_number_becomes_what_its_field_takes() {
     assert_eq!(values(json!({"s": "<${a + 0}$>"})).split(' ').nth(3), Some("3C31303E"));
     assert_eq!(values(json!({"s": "${b > 5 ? 'hi' : 'lo'}$"})).split(' ').nth(3), Some("68690000"));
     assert_eq!(values(json!({"u": "${serial * 2}$"})).split(' ').nth(1), Some("000E"));
+    // As a default, digits are the text that the register would have; in a calculation they are a number.
+    let both = values(json!({"h": "${reg(x, 0012)}$", "s": "${reg(x, 0012)}$", "u": "${reg(x, 0012) + 1}$"}));
+    assert_eq!(both, "0012 000D 0000 30303132 00000000 00");
 }
 
 #[test]

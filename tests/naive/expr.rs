@@ -502,7 +502,12 @@ fn call(name: &str, given: &[Vec<Token>], asked: &Asked<'_>) -> Result<V, No> {
             let register = word(0)?;
             let kept = asked.registers.iter().find(|(name, _)| *name == register).ok_or(No::Open)?.1.clone();
             let is_empty = matches!(&kept, V::Any(text) if text.is_empty());
-            if is_empty && given.len() == 2 { any(1) } else { Ok(kept) }
+            match given.get(1).map(|default| &**default) {
+                // What a register has is a text: so are digits alone.
+                Some([Token::Digits(written, _)]) if is_empty => Ok(V::Any(written.clone())),
+                Some(_) if is_empty => any(1),
+                _ => Ok(kept),
+            }
         }
         ("param", 1) => {
             let param = word(0)?;
@@ -519,7 +524,7 @@ fn call(name: &str, given: &[Vec<Token>], asked: &Asked<'_>) -> Result<V, No> {
             let modbus = [
                 Token::Name("CRC".into()),
                 Token::Sign("-"),
-                Token::Whole(16),
+                Token::Digits("16".into(), 16),
                 Token::Sign("/"),
                 Token::Name("MODBUS".into()),
             ];

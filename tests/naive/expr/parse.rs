@@ -5,6 +5,8 @@ use super::V;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     Whole(i128),
+    /// Digits alone, as they were written.
+    Digits(String, i128),
     Part(f64),
     Text(String),
     Name(String),
@@ -56,7 +58,7 @@ pub(super) fn tokens(text: &str) -> Option<Vec<Token>> {
             }
             out.push(match written.contains('.') {
                 true => Token::Part(written.parse().ok()?),
-                false => Token::Whole(written.parse().ok()?),
+                false => Token::Digits(written.to_owned(), written.parse().ok()?),
             });
             len
         } else if first == '\'' || first == '"' {
@@ -124,7 +126,7 @@ pub(super) fn one(tokens: &[Token], at: &mut usize) -> Option<Node> {
     let token = tokens.get(*at)?.clone();
     *at += 1;
     Some(match token {
-        Token::Whole(number) => Node::Number(V::Whole(number)),
+        Token::Whole(number) | Token::Digits(_, number) => Node::Number(V::Whole(number)),
         Token::Part(number) => Node::Number(V::Part(number)),
         Token::Text(text) => Node::Text(text),
         Token::Name(name) if takes(tokens, at, "(") => Node::Call(name, arguments(tokens, at)?),

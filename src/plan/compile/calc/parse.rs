@@ -238,8 +238,9 @@ impl<'t> Parser<'t> {
         let has_more = if first.is_some() { self.takes(",")? } else { !matches!(self.next.0, Token::Sign(")")) };
         if has_more {
             loop {
-                // What a trigger gives is a text: digits alone mean the same as from a trigger.
-                let digits = if matches!(called, Called::Arg) { self.digits()? } else { None };
+                // What a trigger gives, or a register has, is a text: digits alone mean the same as there.
+                let is_text = matches!(called, Called::Arg | Called::Reg);
+                let digits = if is_text { self.digits()? } else { None };
                 given.push(match digits {
                     Some(digits) => digits,
                     None => self.expression()?,
