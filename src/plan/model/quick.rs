@@ -18,7 +18,7 @@ pub struct Quick {
     pub steps: Box<[Step]>,
     /// How many of them are the whole program's.
     pub own: u32,
-    /// How many of them, from the first on, are texts that are no marks and whose spots follow each other from 1 on.
+    /// How many of them, from the first on, are texts with one end that are no marks and whose spots follow each other from 1 on.
     pub texts: u32,
     /// Bytes taken behind the last of those of the whole program.
     pub behind: u32,

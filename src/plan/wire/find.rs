@@ -29,6 +29,15 @@ pub(super) fn byte(bytes: &[u8], wanted: u8) -> Option<usize> {
     rest.iter().position(|byte| *byte == wanted).map(|found| at + found)
 }
 
+/// Where a byte is in a word: the top bit of each such byte, the first one lowest.
+#[inline]
+pub(super) fn places(word: [u8; 8], wanted: u8) -> u64 {
+    const LOW: u64 = !(ONES << 7);
+    let differs = u64::from_le_bytes(word) ^ (ONES * u64::from(wanted));
+    // Each byte by itself: without a carry from one to the next.
+    !(((differs & LOW) + LOW) | differs | LOW)
+}
+
 /// Where several bytes begin first.
 #[inline]
 pub(super) fn bytes(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -71,6 +80,10 @@ mod tests {
             prop_assert_eq!(super::bytes(&bytes, &wanted), memchr::memmem::find(&bytes, &wanted));
             for wanted in [0, 1, 2, 0x7F, 0x80, 0x81, 0xFF] {
                 prop_assert_eq!(super::byte(&bytes, wanted), memchr::memchr(wanted, &bytes));
+                for word in bytes.as_chunks::<8>().0 {
+                    let right = memchr::memchr_iter(wanted, word).map(|at| 0x80_u64 << (8 * at));
+                    prop_assert_eq!(super::places(*word, wanted), right.sum::<u64>());
+                }
             }
         }
     }

@@ -133,7 +133,8 @@ impl Search {
 
         // An end byte may also be part of a frame: the sizes that commands have go first,
         // and if the header shows the command, only its own sizes; none for an unknown key.
-        let asked = asked_in_header(template, bytes.get(at..).unwrap_or_default());
+        let has_sizes = !template.data_lens.is_empty();
+        let asked = if has_sizes { asked_in_header(template, bytes.get(at..).unwrap_or_default()) } else { None };
         let sizes = if asked == Some(&[]) { &[] } else { &*template.data_lens };
         for &data_len in sizes {
             let has_size = |number: &u32| {

@@ -316,6 +316,7 @@ pub(super) fn same(bytes: &[u8], others: &[u8]) -> bool {
     match (bytes, others) {
         ([], []) => true,
         ([byte], [other]) => byte == other,
+        ([a, b], [c, d]) => (a, b) == (c, d),
         _ => bytes == others,
     }
 }
@@ -348,6 +349,7 @@ pub fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
     };
     match &*shape.parts {
         [part] => read(part),
+        [] => 0,
         parts => parts.iter().fold(0, |key, part| (key << (8 * part.len)) | read(part)),
     }
 }

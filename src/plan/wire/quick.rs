@@ -135,32 +135,46 @@ fn run(walk: &Walk, raw: &[u8], to: usize, spots: &mut [Noted]) -> Result<usize,
     if let Some(first) = spots.first_mut() {
         first.next = start as u32;
     }
-    let (texts, at) = texts(&walk.quick, raw, (start, to), spots)?;
+    let (texts, at) = texts(&walk.quick, raw, (start, to), spots);
     let mut cursor = Cursor { quick: &walk.quick, raw, at, marks: [(0, 0); MARKS_MAX], spots };
     cursor.steps((texts, walk.quick.own), to)?;
     cursor.skip(walk.quick.behind, to)?;
     Ok(cursor.at)
 }
 
-/// Takes the texts that a program begins with. Returns how many, and the index behind them.
+/// Takes the texts that a program begins with, as far as all is well with them. Returns how many, and the index behind them.
+///
+/// Their ends are looked for in one pass of whole words. What it leaves is taken step by step.
 #[inline]
-fn texts(quick: &Quick, raw: &[u8], (start, to): (usize, usize), spots: &mut [Noted]) -> Result<(u32, usize), Wrong> {
+fn texts(quick: &Quick, raw: &[u8], (start, to): (usize, usize), spots: &mut [Noted]) -> (u32, usize) {
     let steps = quick.steps.get(..quick.texts as usize).unwrap_or_default();
-    let mut at = start;
-    let mut spots = spots.iter_mut().skip(1);
-    for step in steps {
-        let Next::Text(end, max) = step.next else { break };
-        let from = at + step.skip as usize;
-        if from > to {
-            return Err(Wrong::Short);
+    let mut left = steps.iter().zip(spots.iter_mut().skip(1));
+    let (mut done, mut at, mut base) = (0, start, start);
+    let Some((mut step, mut spot)) = left.next() else { return (done, at) };
+    let Next::Text(end, _) = step.next else { return (done, at) };
+    for word in raw.get(start..to).unwrap_or_default().as_chunks::<8>().0 {
+        let mut ends = find::places(*word, end);
+        while ends != 0 {
+            let found = base + (ends.trailing_zeros() / 8) as usize;
+            ends &= ends - 1;
+            let from = at + step.skip as usize;
+            if found < from {
+                continue;
+            }
+            let Next::Text(_, max) = step.next else { return (done, at) };
+            if found - from > max {
+                return (done, at);
+            }
+            (done, at) = (done + 1, found + 1);
+            *spot = Noted { from: from as u32, to: found as u32, next: at as u32, count: 0 };
+            match left.next() {
+                Some(next) => (step, spot) = next,
+                None => return (done, at),
+            }
         }
-        let len = text(raw, (from, to), end, max)?;
-        at = from + len + 1;
-        if let Some(spot) = spots.next() {
-            *spot = Noted { from: from as u32, to: (from + len) as u32, next: at as u32, count: 0 };
-        }
+        base += 8;
     }
-    Ok((quick.texts, at))
+    (done, at)
 }
 
 /// Bytes of a text that begins there, without the byte that ends it.

@@ -75,8 +75,11 @@ impl Maker<'_> {
         }
         outer.steps.append(&mut inner);
         self.quick.own = own;
+        let end_of = |step: &Step| if let Next::Text(end, _) = step.next { Some(end) } else { None };
+        let first = outer.steps.first().and_then(end_of);
         let is_text = |(number, step): &(usize, &Step)| {
-            matches!(step.next, Next::Text(..)) && step.mark == NOWHERE && usize::from(step.spot) == number + 1
+            let is_alike = first.is_some() && end_of(step) == first;
+            is_alike && step.mark == NOWHERE && usize::from(step.spot) == number + 1
         };
         self.quick.texts = outer.steps.iter().take(own as usize).enumerate().take_while(is_text).count() as u32;
         self.quick.behind = outer.skip;
