@@ -10,15 +10,15 @@ use crate::workload::values::{FloodValues, Value, ValueError};
 use fsu_core::answer::build::{Inputs, text};
 use fsu_core::answer::rule::matching;
 use fsu_core::client::own::Own;
-use fsu_core::client::request::{RequestError, field, finish, put, set};
-use fsu_core::client::varying::walk_of;
+use fsu_core::client::request::{RequestError, field, finish, made_in, put, set};
+use fsu_core::client::varying::{covers, walk_of};
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
 use fsu_plan::model::field::{Field, Offset};
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::reply::Expr;
 use fsu_plan::model::rule::{Delay, Rule};
-use fsu_plan::model::template::{Command, Template};
+use fsu_plan::model::template::{Command, Made as MadeValue, Template};
 use fsu_plan::wire::inner;
 use std::sync::Arc;
 
@@ -408,14 +408,16 @@ struct Filled<'a> {
 
 fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Result<Filled<'a>, ProfileError> {
     let mut raw = command.sample.to_vec();
-    let mut dynamic: Vec<(Field, Expr)> =
-        command.made.iter().map(|made| (made.field.clone(), made.value.clone())).collect();
+    let of = |made: &MadeValue| (made.field.clone(), made.value.clone());
+    let mut dynamic: Vec<(Field, Expr)> = command.made.iter().filter(|made| made.path.is_none()).map(of).collect();
+    let mut varying: Vec<&MadeValue> = command.made.iter().filter(|made| made.path.is_some()).collect();
     let mut given = Vec::new();
     for (name, value) in wanted.values.of(&command.key_text)? {
         if walk_of(command, name).is_some() {
             if let Value::Static(text) = value {
                 set(template, command, (name, &text), &mut raw)?;
             }
+            varying.retain(|made| !covers(command, name, made));
             continue;
         }
         // Another entry of the key has it.
@@ -429,6 +431,9 @@ fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Res
             Value::Dynamic(value) => dynamic.push((field.clone(), value)),
         }
     }
+    // Their places follow from what was given.
+    let placed = |made: &&MadeValue| Some((made_in(command, made, &raw)?.into_owned(), made.value.clone()));
+    dynamic.extend(varying.iter().filter_map(placed));
     Ok(Filled { raw, dynamic, given })
 }
 

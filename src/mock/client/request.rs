@@ -11,6 +11,7 @@ use fsu_plan::model::fleet::Device;
 use fsu_plan::model::template::{Command, Encoding, Made, Template};
 use fsu_plan::wire::inner::{self, Frame, encode_wire};
 use fsu_plan::wire::value::{self, Misfit};
+use std::borrow::Cow;
 
 /// Why a request cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -201,17 +202,27 @@ pub fn fill(
     raw: &mut [u8],
 ) {
     let mut written = Vec::new();
-    for Made { field, value } in &command.made {
-        if given.iter().any(|(name, _)| named(template, command, name).is_some_and(|given| given.at == field.at)) {
-            continue;
-        }
+    for made in &command.made {
+        let is_given = given.iter().any(|(name, _)| match made.path {
+            Some(_) => varying::covers(command, name, made),
+            None => named(template, command, name).is_some_and(|given| given.at == made.field.at),
+        });
+        let Some(field) = made_in(command, made, raw).filter(|_| !is_given) else { continue };
         written.clear();
-        text(value, inputs, &mut written);
-        if place(field, raw).is_some() {
-            // A value that does not fit leaves the example.
-            let _ = put(field, &written, raw);
-        }
+        text(&made.value, inputs, &mut written);
+        // A value that does not fit leaves the example.
+        let _ = put(&field, &written, raw);
     }
+}
+
+/// The field of a value that is made for each request, where this raw request has it.
+pub fn made_in<'m>(command: &Command, made: &'m Made, raw: &[u8]) -> Option<Cow<'m, Field>> {
+    let field = match made.path {
+        Some(_) => Cow::Owned(varying::placed(command, made, raw)?),
+        None => Cow::Borrowed(&made.field),
+    };
+    place(&field, raw)?;
+    Some(field)
 }
 
 /// A field of the request that may be set.

@@ -9,16 +9,37 @@ use fsu_plan::compile::walk::encode::{Sources, encode};
 use fsu_plan::compile::walk::sample::{pad, write};
 use fsu_plan::config::at::{At, Json, Pos};
 use fsu_plan::config::diag::Diags;
-use fsu_plan::model::field::Offset;
-use fsu_plan::model::template::{Command, Template};
+use fsu_plan::model::field::{Field, Offset, Slot};
+use fsu_plan::model::template::{Command, Made, Template};
 use fsu_plan::model::walk::Walk;
 use fsu_plan::wire::inner::write_lengths;
+use fsu_plan::wire::walk::locate;
 use std::sync::Arc;
 
 /// The program of a command's requests, if the name is one of its elements and no field before it.
 pub fn walk_of<'t>(command: &'t Command, name: &str) -> Option<&'t Arc<Walk>> {
     let fixed = command.request.iter().flatten().any(|field| *field.name == *name.trim());
     command.request_walk().filter(|walk| !fixed && walk.path(name.trim()).is_some())
+}
+
+/// Whether a name is that of an element, or of a list or choice around it, whose value is made for each request.
+pub fn covers(command: &Command, name: &str, made: &Made) -> bool {
+    let (Some(walk), Some(path)) = (walk_of(command, name), &made.path) else { return false };
+    walk.paths(name.trim()).iter().any(|given| {
+        let node = walk.nodes.get(given.node as usize);
+        node.is_some_and(|node| {
+            (given.node..node.end).contains(&path.node) && given.items.get(..node.lists) == path.items.get(..node.lists)
+        })
+    })
+}
+
+/// The field of such a value, where a raw request has it.
+pub fn placed(command: &Command, made: &Made, raw: &[u8]) -> Option<Field> {
+    let found = locate(command.request_walk()?, raw, made.path.as_ref()?)?;
+    let slot = Slot { len: found.to - found.from, ..made.field.slot.clone() };
+    // Of another size it has been given a value.
+    let is_same = slot.len == made.field.slot.len;
+    is_same.then(|| Field { at: Offset(found.from as i32), slot, ..made.field.clone() })
 }
 
 /// Gives elements of a raw request other values: constants, lists and objects as JSON.

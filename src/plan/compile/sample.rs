@@ -94,13 +94,20 @@ pub fn sample(
         }
         rest = rest.checked_shr(8 * part.len as u32).unwrap_or(0);
     }
+    let mut functions = Vec::new();
     if let Some(asked) = &draft.asked {
-        walk::sample::insert(diags, plan, (asked, draft.pos), &draft.walked_key, &mut frame);
+        functions = walk::sample::insert(diags, plan, (asked, draft.pos), &draft.walked_key, &mut frame);
         walk::sample::pad(plan, draft.padding, &mut frame);
         data_len = frame.len() - plan.left_len - plan.tail_len;
         write_lengths(&asked.walk.lengths, data_len, command.less, &mut frame);
     }
     write_lengths(&plan.lengths, data_len, command.less, &mut frame);
+    if let Some(asked) = draft.asked.as_ref().filter(|_| !functions.is_empty()) {
+        for one in walk::sample::made(&asked.walk, &functions, &frame) {
+            diags.charge(draft.pos, size_of::<Made>() + expr::memory(&one.value), "a value made for each request");
+            made.push(one);
+        }
+    }
     command.sample = around.bases.keep(frame, &diags.budget);
     command.made = made.into();
 }
@@ -169,7 +176,7 @@ fn bytes(diags: &mut Diags, field: &Field, value: &At<Json>, made: &mut Vec<Made
     if let Some(value) = function(diags, &field.slot, value) {
         let value = value?;
         let example = fits::example(&value, &field.slot);
-        made.push(Made { field: field.clone(), value });
+        made.push(Made { field: field.clone(), path: None, value });
         return example;
     }
     field::constant(diags, &field.slot, value).map(|(bytes, _)| bytes)

@@ -8,7 +8,7 @@ use super::prebuilt::Prebuilt;
 use super::reply::{Expr, Reply};
 use super::sums::{FreeCrc, Words};
 use super::transfer::Transfer;
-use super::walk::{Walk, Walks};
+use super::walk::{Path, Walk, Walks};
 use crate::words;
 use crate::words::Word;
 use std::sync::Arc;
@@ -251,8 +251,10 @@ impl Command {
 /// A request field without a constant.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// The field.
+    /// The field, at its place in [`Command::sample`].
     pub field: Field,
+    /// Which element of a request whose fields vary in size it is: its place follows from those before it.
+    pub path: Option<Path>,
     /// Its value; it refers to no request and no register.
     pub value: Expr,
 }

@@ -1,17 +1,25 @@
 //! The sample of a request, for clients: the fields from the first of variable size on.
 
+use super::super::expr::is_dynamic;
 use super::super::fields::Values;
-use super::super::sample::NoRequest;
+use super::super::fits;
+use super::super::sample::{self, NoRequest};
 use super::encode::{self, Sources};
 use super::layout::WalkDraft;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
-use crate::model::field::Offset;
-use crate::model::template::Template;
-use crate::model::walk::{Encode, Measure, Put, Target};
-use crate::wire::walk::{said, write_count};
+use crate::model::field::{Computed, Field, Offset, Slot};
+use crate::model::reply::Expr;
+use crate::model::template::{Made, Template};
+use crate::model::walk::{Encode, Measure, NEST_MAX, Node, Path, Put, Target, Walk, What};
+use crate::wire::walk::{Event, Items, said, visit, write_count};
+use std::sync::Arc;
 
-/// Inserts these fields into a request that has only header, fixed fields and tail.
+/// A node whose value is made for each request.
+pub type Function = (u32, Expr);
+
+/// Inserts these fields into a request that has only header, fixed fields and tail. Gives those whose values are made for each
+/// request; the frame has an example.
 ///
 /// `key`: the parts of the command's key behind a field of variable size.
 pub fn insert(
@@ -20,10 +28,13 @@ pub fn insert(
     (draft, pos): (&WalkDraft, Pos),
     key: &[(At<String>, At<Json>)],
     frame: &mut Vec<u8>,
-) {
+) -> Vec<Function> {
     let known = |at: Offset, len: usize| frame.get(at.in_frame(frame.len())..)?.get(..len).map(Into::into);
+    let mut functions = Vec::new();
+    let values = examples(diags, draft, key, &mut functions);
+    let example = WalkDraft { values, ..draft.clone() };
     let sources = Sources {
-        draft,
+        draft: &example,
         request: None,
         fixed: None,
         values: &[&Values::new(key)],
@@ -36,9 +47,77 @@ pub fn insert(
         pos,
     };
     let steps = encode::encode(diags, &sources);
-    if !write(&steps, frame) {
-        diags.error(pos, "a function as the value of a field behind one of variable size, in a request (a constant)");
+    if !write(&steps, frame) && !diags.has_errors() {
+        diags.error(pos, "a value of the request's varying part is no constant");
     }
+    functions
+}
+
+/// The template's values, with an example of each that is a function.
+fn examples(
+    diags: &mut Diags,
+    draft: &WalkDraft,
+    key: &[(At<String>, At<Json>)],
+    functions: &mut Vec<Function>,
+) -> Arc<[Option<At<Json>>]> {
+    let is_function = |value: &&At<Json>| matches!(&value.value, Json::Str(text) if is_dynamic(text));
+    if !draft.values.iter().flatten().any(|value| is_function(&value)) {
+        return draft.values.clone();
+    }
+    let walk = &draft.walk;
+    let example = |(number, value): (usize, &Option<At<Json>>)| {
+        let (number, value) = (number as u32, value.as_ref()?);
+        if !is_function(&value) {
+            return Some(value.clone());
+        }
+        let Node { name, what, parent, .. } = walk.nodes.get(number as usize)?;
+        let What::Field { slot, varies } = what else { return Some(value.clone()) };
+        // What is computed, or part of the key, has no value of its own.
+        if walk.is_computed(number) || (parent.is_none() && key.iter().any(|(part, _)| *part.value == **name)) {
+            return None;
+        }
+        let expr = sample::function(diags, slot, value)??;
+        if walk.marks.contains(&number) {
+            diags.error(value.pos, format!("`{name}` selects a case, and its value is a function (a constant)"));
+            return None;
+        }
+        let is_sized = !varies || fits::has_one_len(&expr);
+        let text = fits::example_text(&expr, slot).filter(|_| is_sized);
+        let Some(text) = text else {
+            let right = "a function whose texts all have one length, as `datetime`, or a field of fixed size";
+            diags.error(value.pos, format!("the size of `{name}` differs from request to request ({right})"));
+            return None;
+        };
+        functions.push((number, expr));
+        Some(At { pos: value.pos, value: Json::Str(text) })
+    };
+    draft.values.iter().enumerate().map(example).collect()
+}
+
+/// Where the values of these functions are in a request.
+pub fn made(walk: &Walk, functions: &[Function], raw: &[u8]) -> Vec<Made> {
+    let mut out = Vec::new();
+    let mut items = Items::default();
+    // What does not fit was reported.
+    let _ = visit(walk, raw, |event| match event {
+        Event::Item { node, index } => {
+            let depth = walk.nodes.get(node as usize).map_or(0, |node| node.lists);
+            items.get_mut(depth).into_iter().for_each(|item| *item = index as u32);
+        }
+        Event::Field { node, from, to } => {
+            let Some((_, value)) = functions.iter().find(|(function, _)| *function == node) else { return };
+            let Some(Node { name, what: What::Field { slot, .. }, lists, .. }) = walk.nodes.get(node as usize) else {
+                return;
+            };
+            let mut path = Path { node, items: [0; NEST_MAX] };
+            path.items.iter_mut().zip(items).take(*lists).for_each(|(to, from)| *to = from);
+            let slot = Slot { len: to - from, ..slot.clone() };
+            let field = Field { name: name.clone(), at: Offset(from as i32), slot, computed: Computed::No };
+            out.push(Made { field, path: Some(path), value: value.clone() });
+        }
+        _ => {}
+    });
+    out
 }
 
 /// Fills a frame of `total_length` up, in front of its tail.
