@@ -556,6 +556,8 @@ pub enum SchemaKind {
     FloodReconcile,
     /// What `flood --values` reads.
     FloodValues,
+    /// What `flood --find-max --json` writes.
+    FloodCapacity,
 }
 
 impl ValueEnum for SchemaKind {
@@ -570,6 +572,7 @@ impl ValueEnum for SchemaKind {
             Self::FloodCentre,
             Self::FloodReconcile,
             Self::FloodValues,
+            Self::FloodCapacity,
         ]
     }
 
@@ -580,6 +583,7 @@ impl ValueEnum for SchemaKind {
             Self::FloodCentre => ("flood-centre", "What flood --centre --json and flood --listen --json write"),
             Self::FloodReconcile => ("flood-reconcile", "What flood --reconcile --json writes"),
             Self::FloodValues => ("flood-values", "What flood --values reads: values of request fields"),
+            Self::FloodCapacity => ("flood-capacity", "What flood --find-max --json writes"),
         };
         Some(PossibleValue::new(name).help(help))
     }

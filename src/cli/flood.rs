@@ -1,12 +1,16 @@
 //! `flood`: arguments to a run of the load generator.
 
+mod find_max;
 mod listen;
+mod mock;
 mod thresholds;
 
+use self::mock::Mock;
 use super::args::FloodArgs;
 use super::exit::{CliError, Exit};
 use super::fleet;
 use super::outfile::{OutFile, Words};
+use fsu_flood::capacity::run::LookAtMock as _;
 use fsu_flood::html::html;
 use fsu_flood::link::frames::XdpError;
 use fsu_flood::mix::Mix;
@@ -105,19 +109,29 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
         return listen::centre(args, &reports, &mut stop);
     }
     listen::needs_centre(args)?;
-    let thresholds = thresholds::of_load(args, args.mock_stats.is_some())?;
+    if args.aim.find_max {
+        return find_max::find_max(args, &reports, &mut stop);
+    }
+    let thresholds = thresholds::of_load(args, args.mock_stats.is_some() || args.aim.mock.is_some())?;
     let loss_max = thresholds::loss_max(args, &thresholds);
     let options = Asked { args, say, loss_max }.options(send_for, &fleet::load(&args.which.origin(), say)?)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
+    let mut mock = Mock::of(args)?;
     let mut show = show(args, say)?;
     let report = run::run(options, &mut *show, &mut stop);
     // Restores the terminal before anything is printed.
     drop(show);
-    let report = report.map_err(|error| {
-        let is_xdp = if let Some(inner) = error.get_ref() { inner.is::<XdpError>() } else { false };
-        CliError::new(if is_xdp { Exit::Machine } else { Exit::Bind }, error.to_string())
-    })?;
+    let mut report = report.map_err(|error| run_error(&error))?;
+    if let Some(mock) = &mut mock {
+        report.judge(mock.end().map_err(|error| usage(error.to_string()))?);
+    }
     finish(args, &reports, report, &thresholds)
+}
+
+/// Why a run could not be made.
+fn run_error(error: &io::Error) -> CliError {
+    let is_xdp = if let Some(inner) = error.get_ref() { inner.is::<XdpError>() } else { false };
+    CliError::new(if is_xdp { Exit::Machine } else { Exit::Bind }, error.to_string())
 }
 
 /// What shows the run: the screen on a terminal, else lines.

@@ -114,6 +114,7 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
                 SchemaKind::FloodCentre => fsu_flood::listen::schema::centre(),
                 SchemaKind::FloodReconcile => fsu_flood::listen::schema::reconcile(),
                 SchemaKind::FloodValues => fsu_flood::schema::values(),
+                SchemaKind::FloodCapacity => fsu_flood::capacity::schema(),
             }
             .as_bytes(),
         ),

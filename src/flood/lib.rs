@@ -1,6 +1,7 @@
 //! The load generator: asks the FSUs of a configuration, and verifies what they answer.
 
 pub mod book;
+pub mod capacity;
 pub mod clock;
 pub mod engine;
 pub mod expect;
@@ -18,6 +19,7 @@ pub mod numbers;
 pub mod pace;
 pub mod report;
 pub mod run;
+pub mod search;
 pub mod talk;
 #[cfg(test)]
 mod tests;

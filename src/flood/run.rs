@@ -88,10 +88,14 @@ fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<
 
 /// Runs to the end, or until `stop` says so.
 pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool) -> io::Result<FloodReport> {
-    let options = Arc::new(options);
+    again(&Arc::new(options), show, stop)
+}
+
+/// The same, with options that are used again: no thread has them at the end.
+pub fn again(options: &Arc<Options>, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool) -> io::Result<FloodReport> {
     let live = Arc::new(Live::new(options.threads, options.labels.len()));
     let started = jiff::Timestamp::now();
-    let threads = start(&options, &live)?;
+    let threads = start(options, &live)?;
     let start = Instant::now();
     let mut seconds: Vec<Second> = Vec::new();
     let mut before = Before { row: CommandCounts::default(), other: Other::default(), at_s: 0.0 };
@@ -117,7 +121,7 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
         if at_s - before.at_s > PART_S_MIN || seconds.is_empty() {
             let second = second(at_s, is_sending, &total, &before, &look);
             before = Before { row: total, other: look.other, at_s };
-            show.second(&options, &second, &look);
+            show.second(options, &second, &look);
             if seconds.len() < SECONDS_MAX {
                 seconds.push(second);
             }
@@ -139,12 +143,11 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
         }
     }
     let ended = jiff::Timestamp::now();
-    let notes =
-        unasked(&options).into_iter().chain(notes(&options)).chain(options.heard_notes.iter().cloned()).collect();
+    let notes = unasked(options).into_iter().chain(notes(options)).chain(options.heard_notes.iter().cloned()).collect();
     let messages = options.heard.as_ref().zip(heard.as_ref());
     let messages = messages.map(|(of, count)| MessagesReport::new(of, (count, &[]), start.elapsed().as_secs_f64()));
     let course = Course { started: format!("{started:.3}"), ended: format!("{ended:.3}"), seconds, messages, notes };
-    Ok(report(&options, &reports, course))
+    Ok(report(options, &reports, course))
 }
 
 /// The figures at the last look.

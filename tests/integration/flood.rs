@@ -2,6 +2,7 @@
 
 mod between;
 mod bursts;
+mod find_max;
 mod listen;
 mod lossy;
 mod thresholds;

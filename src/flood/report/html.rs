@@ -181,8 +181,7 @@ fn throughput(report: &FloodReport, out: &mut String) {
     let (sent, replies) = (rates(0), rates(1));
     let most = sent.iter().chain(&replies).map(|(_, rate)| *rate).fold(0.0, f64::max);
     let y = Axis::linear("per second", most, tick);
-    let lines =
-        [Line { name: "replies", class: "a", points: replies }, Line { name: "requests", class: "b", points: sent }];
+    let lines = [Line::joined("replies", "a", replies), Line::joined("requests", "b", sent)];
     let chart = chart("Throughput over time", &seconds_axis(&seconds), &y, &lines);
     let rest = match report.seconds.len() - seconds.len() {
         0 => "",
@@ -204,9 +203,9 @@ fn latency_over_time(report: &FloodReport, out: &mut String) {
     let points =
         |of: fn(&Second) -> f64| some.iter().map(|second| (second.at_s, of(second).max(0.1).log10())).collect();
     let lines = [
-        Line { name: "median", class: "a", points: points(|second| second.p50_us) },
-        Line { name: "p99", class: "b", points: points(|second| second.p99_us) },
-        Line { name: "longest", class: "c", points: points(|second| second.max_us) },
+        Line::joined("median", "a", points(|second| second.p50_us)),
+        Line::joined("p99", "b", points(|second| second.p99_us)),
+        Line::joined("longest", "c", points(|second| second.max_us)),
     ];
     let chart = chart("Latency over time", &seconds_axis(&drawn), &Axis::log("latency", least, most, time), &lines);
     let _ = writeln!(out, "<section>\n<h2>Latency over time</h2>\n{chart}</section>");
@@ -239,7 +238,7 @@ fn percentile_chart(latency: &LatencyReport, name: &'static str, heading: &str, 
     let curve = latency.curve.iter().filter(|(at, _)| nines(*at) <= most);
     let points: Vec<(f64, f64)> = curve.map(|(at, us)| (nines(*at), us.max(0.1).log10())).collect();
     let y = Axis::log("latency", latency.min_us, latency.max_us, time);
-    let chart = chart("Latency by percentile", &x, &y, &[Line { name, class: "a", points }]);
+    let chart = chart("Latency by percentile", &x, &y, &[Line::joined(name, "a", points)]);
     let _ = writeln!(out, "<section>\n<h2>{heading}</h2>\n{chart}</section>");
 }
 

@@ -15,3 +15,13 @@ pub trait Show {
         false
     }
 }
+
+/// Shows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Show for Silent {
+    fn second(&mut self, _options: &Options, _second: &Second, _look: &Look) {}
+
+    fn end(&mut self) {}
+}

@@ -15,7 +15,7 @@ use fsu_plan::model::message::Transport;
 use std::collections::BTreeMap;
 
 /// A lag behind the plan, at p99, that the report mentions.
-const LAG_US_MAX: f64 = 10_000.0;
+pub(crate) const LAG_US_MAX: f64 = 10_000.0;
 
 /// What is known of a run beside its threads' counts.
 #[derive(Debug, Default)]

@@ -25,6 +25,20 @@ pub struct Line {
     pub class: &'static str,
     /// From left to right.
     pub points: Vec<(f64, f64)>,
+    /// Points are not joined.
+    pub is_dots: bool,
+}
+
+impl Line {
+    /// Points that are joined.
+    pub fn joined(name: &'static str, class: &'static str, points: Vec<(f64, f64)>) -> Self {
+        Self { name, class, points, is_dots: false }
+    }
+
+    /// Points that are not.
+    pub fn dots(name: &'static str, class: &'static str, points: Vec<(f64, f64)>) -> Self {
+        Self { name, class, points, is_dots: true }
+    }
 }
 
 /// An axis: which value is at which place.
@@ -116,9 +130,10 @@ pub fn chart(name: &str, x: &Axis, y: &Axis, lines: &[Line]) -> String {
         let class = line.class;
         match points.as_slice() {
             [] => {}
-            [one] => {
-                let (cx, cy) = one.split_once(',').unwrap_or(("0", "0"));
-                let _ = writeln!(out, r#"<circle class="dot {class}" cx="{cx}" cy="{cy}" r="3"/>"#);
+            dots if line.is_dots || dots.len() == 1 => {
+                for (cx, cy) in dots.iter().filter_map(|one| one.split_once(',')) {
+                    let _ = writeln!(out, r#"<circle class="dot {class}" cx="{cx}" cy="{cy}" r="3"/>"#);
+                }
             }
             all => {
                 let _ = writeln!(out, r#"<polyline class="line {class}" points="{}"/>"#, all.join(" "));
@@ -186,7 +201,7 @@ mod tests {
         let shown: Vec<&str> = y.ticks.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(shown, ["2", "5", "10", "20", "50", "100", "200", "500", "1000"]);
         let points = (0..5000).map(|n| (f64::from(n) / 100.0, 2.0)).collect();
-        let svg = chart("test", &x, &y, &[Line { name: "a", class: "a", points }]);
+        let svg = chart("test", &x, &y, &[Line::joined("a", "a", points)]);
         assert!(svg.contains("points=\"72.0,"), "{svg}");
         assert!(svg.len() < 40_000, "{}", svg.len());
         assert!(!svg.contains("NaN"));
