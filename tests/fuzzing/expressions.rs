@@ -261,6 +261,8 @@ fn condition(value: V) -> Result<bool, No> {
 /// none for another request.
 fn may_be_refused(lines: &[String]) -> bool {
     let reasons = [
+        "no field",
+        "unknown function",
         "fit",
         "never equal",
         "zeros and ones",
@@ -374,7 +376,10 @@ fn numeric(input: &mut Input<'_>, depth: usize) -> String {
                 "64",
             ],
         ),
-        4 => one(input, &["reg(r)", "reg(e)", "reg(e, 5)", "reg(e, 0012)", "reg(w)", "param(p)", "param(q)", "reg(r, 1)"]),
+        4 => one(
+            input,
+            &["reg(r)", "reg(e)", "reg(e, 5)", "reg(e, 0012)", "reg(w)", "param(p)", "param(q)", "reg(r, 1)"],
+        ),
         _ => u32::from_be_bytes([input.byte(), input.byte(), input.byte(), input.byte()]).to_string(),
     };
     if depth == 0 {

@@ -91,7 +91,7 @@ fn load(made: &Made) -> Result<Fleet, String> {
         let mut loader = Loader::new(Source::Directory);
         let fleet = compile(&mut loader, &dir.join("sys_config.json")).filter(|_| !loader.diags.has_errors());
         let lines: Vec<String> = loader.diags.lines().collect();
-        let may = ["total of more than", "request_bytes_max", "digits"];
+        let may = ["total of more than", "request_bytes_max", "digits", "more than 32 fields"];
         assert!(fleet.is_some() || lines.iter().any(|line| may.iter().any(|may| line.contains(may))), "refused {lines:?}\n{}\n{}", made.template, made.rules);
         fleet.ok_or_else(|| lines.join("\n"))
     })
@@ -375,6 +375,7 @@ impl Maker<'_, '_> {
     /// A checksum and its field.
     fn sum(&mut self, changes: bool) -> (Value, Value) {
         let free = json!({"width": 16, "poly": "8005", "init": "FFFF", "refin": true, "xorout": "0001"});
+        let high = json!({"width": 16, "poly": "8005", "init": "FFFF", "refin": true, "shift": "high"});
         let wide = json!({"width": 24, "poly": "864CFB", "init": "B704CE", "refin": false});
         let (algorithm, length) = self
             .input
@@ -387,6 +388,7 @@ impl Maker<'_, '_> {
                 (json!("xor16"), 2),
                 (json!("crc16"), 2),
                 (free, 2),
+                (high, 2),
                 (wide, 3),
                 (json!("sum_xor"), 1),
                 (json!("crc:CRC-32/ISO-HDLC"), 4),

@@ -614,6 +614,16 @@ fn crc(how: &Value, bytes: &[u8]) -> u64 {
     let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
     let mut register = number("init");
     for byte in bytes {
+        if how["shift"] == "high" {
+            // HJ 212: the register moves on by a byte, and the byte comes to where the eight steps then begin.
+            register =
+                (register << 8 & mask) ^ (0..8).fold(0, |out, at| out | u64::from(byte >> at & 1) << (width - 1 - at));
+            for _ in 0..8 {
+                let top = register >> (width - 1) & 1;
+                register = (register << 1 & mask) ^ (top * number("poly"));
+            }
+            continue;
+        }
         for at in 0..8 {
             let bit = u64::from(if refin { byte >> at & 1 } else { byte >> (7 - at) & 1 });
             let top = register >> (width - 1) & 1;
