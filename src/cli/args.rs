@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
 use fsu_plan::config::schema::Kind;
 use fsu_plan::exit::{MEANINGS, Meaning};
+use fsu_plan::model::share::Partition;
 use fsu_serve::driver::gather::{GATHER_US, GATHER_US_MAX};
 use fsu_serve::fleet::DriverChoice;
 use fsu_serve::fleet::read::Origin;
@@ -213,6 +214,12 @@ pub struct RunArgs {
     /// Listen on this address instead of every FSU's `host`; 0.0.0.0 is all of IPv4, :: all of IPv6 and IPv4
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<IpAddr>,
+    /// Serve part K (from 0) of N of the fleet; the other parts run elsewhere
+    ///
+    /// Which FSU belongs to which part depends on its id (or name) and N alone. Replies, messages and their times are those of the
+    /// undivided fleet.
+    #[arg(long, value_name = "K/N")]
+    pub partition: Option<Partition>,
     /// Read the configuration again when a file of it changes, as SIGHUP does
     #[arg(long, requires = "config")]
     pub watch: bool,
@@ -251,6 +258,11 @@ pub struct FloodArgs {
     /// Send here instead of to every FSU's `host`
     #[arg(long, value_name = "ADDR")]
     pub host: Option<IpAddr>,
+    /// Ask part K (from 0) of N of the FSUs; the other parts are asked from elsewhere
+    ///
+    /// --rate, --requests and --connections are those of all parts together: this one makes its share.
+    #[arg(long, value_name = "K/N")]
+    pub partition: Option<Partition>,
     /// Commands and their weights, e.g. 108B=3,1081=1 [default: all that are answered, equally]
     ///
     /// A command whose rule is a timeout is sent only if it is named here; it is right if it gets no reply. The report lists the commands

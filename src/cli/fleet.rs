@@ -4,6 +4,7 @@ use super::exit::{CliError, Exit};
 use fsu_net::unblocked;
 use fsu_plan::config::diag::Diags;
 use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::share::Partition;
 use fsu_plan::texts::Texts;
 use fsu_serve::fleet::read::{Configuration, Origin, exit_of, read, summary};
 use std::path::PathBuf;
@@ -13,7 +14,16 @@ pub fn load(origin: &Origin, say: Texts) -> Result<Fleet, CliError> {
     load_files(origin, say).map(|(fleet, _)| fleet)
 }
 
-/// The same, with the files that were read.
+/// The same, of one part.
+pub fn load_part(origin: &Origin, partition: Option<Partition>, say: Texts) -> Result<Fleet, CliError> {
+    let mut fleet = load(origin, say)?;
+    if let Some(partition) = partition {
+        fleet.keep(partition);
+    }
+    Ok(fleet)
+}
+
+/// The same as [`load`], with the files that were read.
 pub(super) fn load_files(origin: &Origin, say: Texts) -> Result<(Fleet, Vec<PathBuf>), CliError> {
     let Configuration { fleet, diags, files } = read(origin);
     tell(&diags, say);

@@ -3,6 +3,7 @@
 mod find_max;
 mod listen;
 mod mock;
+mod part;
 mod thresholds;
 
 use self::mock::Mock;
@@ -279,17 +280,18 @@ impl Asked<'_> {
         };
         let transport = self.transport();
         let chosen = choice.chosen(fleet, transport).map_err(|error| told(&error))?;
+        let (chosen, share) = part::take(args.partition, chosen)?;
         let values = args.values.as_deref().map(|path| self.values(path, &chosen)).transpose()?.unwrap_or_default();
         let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
         let mut profiles = Profiles::default();
         let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
         let (threads, cpus) = threads(self.args)?;
-        let pace = self.pace()?;
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53));
         let (heard, heard_notes) = listen::between(args, (fleet, &chosen), &targets, seed)?;
+        let pace = share.of_pace(self.pace()?);
         self.check_ranges()?;
         let options = Options {
-            connections: args.connections.map_or(targets.len(), usize::from),
+            connections: args.connections.map_or(targets.len(), |many| share.of_connections(many)),
             unasked: chosen.len() - targets.len(),
             targets,
             labels: profiles.labels,
@@ -297,7 +299,7 @@ impl Asked<'_> {
             transport,
             pace,
             send_for,
-            requests: args.requests,
+            requests: args.requests.map(|many| share.of(many)),
             warmup: seconds("--warmup", args.warmup)?,
             timeout: Duration::from_secs_f64(args.timeout_ms / 1000.0),
             threads,

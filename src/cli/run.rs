@@ -71,6 +71,7 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         gso: !args.no_gso,
         seed: args.seed,
         bind: args.bind,
+        partition: args.partition,
         watch: args.watch,
         log_dir: args.log_dir,
         fault_ledger,

@@ -87,10 +87,10 @@ impl Connection {
 impl Mock {
     /// A fleet whose FSUs have received nothing. The run starts at 0 ms.
     pub fn new(fleet: Arc<Fleet>, run: RunContext) -> Self {
-        let of = fleet.fsus.len();
-        let member = |(number, fsu): (usize, &Fsu)| Member {
-            state: FsuState::new(fsu),
-            beat_due_ms: fsu.heartbeat().map(|schedule| schedule.phase_ms(number, of)),
+        let member = |(number, fsu): (usize, &Fsu)| {
+            let (number, of) = fleet.place(number);
+            let beat_due_ms = fsu.heartbeat().map(|schedule| schedule.phase_ms(number, of));
+            Member { state: FsuState::new(fsu), beat_due_ms }
         };
         let members = fleet.fsus.iter().enumerate().map(member).collect();
         Self { fleet, run, members, scratch: Scratch::default() }
@@ -226,7 +226,8 @@ impl Mock {
     }
 
     fn whose(&self, number: usize) -> Whose {
-        Whose { number, of: self.fleet.fsus.len() }
+        let (number, of) = self.fleet.place(number);
+        Whose { number, of }
     }
 
     /// Time has passed for an FSU: sends its heartbeat if it is due, and ends idle transfers. The owner sends the heartbeat to every

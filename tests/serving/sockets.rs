@@ -63,6 +63,7 @@ static SERVED: LazyLock<(Arc<Fleet>, Vec<Habits>)> = LazyLock::new(|| {
         performance,
         accounts: Box::default(),
         allow_amplification: false,
+        share: Default::default(),
     };
     (Arc::new(fleet), habits)
 });

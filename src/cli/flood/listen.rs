@@ -47,7 +47,8 @@ pub(super) fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
 pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> bool) -> Result<Exit, CliError> {
     let thresholds = thresholds::given(args, &METRICS)?;
     let is_given = args.which.is_given();
-    let fleet = (is_given || !args.at.listen.is_empty()).then(|| fleet::load(&args.which.origin(), reports.say));
+    let fleet = (is_given || !args.at.listen.is_empty())
+        .then(|| fleet::load_part(&args.which.origin(), args.partition, reports.say));
     let fleet = fleet.transpose()?;
     if fleet.is_none() && !args.fsu.is_empty() {
         return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));

@@ -17,6 +17,7 @@ use crate::config::load::Loader;
 use crate::config::raw::{RawCenter, RawLog, RawPerformance, RawSysConfig};
 use crate::model::fleet::{Fleet, Fsu, Language, LogPlan, OnFull, Performance};
 use crate::model::message::Transport;
+use crate::model::share::Share;
 use crate::words::LogLevel;
 use log::LevelFilter;
 use std::net::SocketAddr;
@@ -70,7 +71,15 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
     if !allow_amplification && !loader.diags.has_errors() {
         amplified::check(&mut loader.diags, &fsus, &entries);
     }
-    Some(Fleet { fsus, center, log, performance, accounts: devices.accounts(), allow_amplification })
+    Some(Fleet {
+        fsus,
+        center,
+        log,
+        performance,
+        accounts: devices.accounts(),
+        allow_amplification,
+        share: Share::default(),
+    })
 }
 
 /// The static centre.

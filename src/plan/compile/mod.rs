@@ -101,7 +101,9 @@ pub fn compile_plain(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
     let vendors_file = loader.join(main_file, "vendor.json");
     let mut devices = device::Devices::new(vendor::read(loader, &vendors_file));
     let fleet = fleet::fleet(loader, &raw, main_file, &mut devices);
-    fleet.filter(|_| !loader.diags.has_errors())
+    let mut fleet = fleet.filter(|_| !loader.diags.has_errors())?;
+    fleet.share.config = loader.digest(main_file);
+    Some(fleet)
 }
 
 /// Takes `limits.plan_bytes_max` before its file is read as a whole, as that counts too. A wrong

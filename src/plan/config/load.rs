@@ -5,10 +5,12 @@ use super::de;
 use super::diag::Diags;
 use super::node::Tree;
 use super::source::{MAIN_FILE, ReadError, Source};
+use crate::model::share::Digest;
 use crate::model::tls::Make;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// Most files of one configuration. Every FSU may have a rule file of its own.
@@ -26,6 +28,8 @@ pub struct Loader {
     kept_bytes: u64,
     /// Makes what serves the files of `tls`; without it `tls` is an error.
     pub make_tls: Option<Make>,
+    /// SHA-256 of each file that was read.
+    sums: Vec<(PathBuf, [u8; 32])>,
 }
 
 /// Makes a file's tree and returns its number; `None`: it cannot, which was reported.
@@ -47,7 +51,8 @@ enum Outcome {
 impl Loader {
     /// A loader that has read nothing.
     pub fn new(source: Source) -> Self {
-        Self { source, diags: Diags::default(), read: HashMap::new(), kept_bytes: 0, make_tls: None }
+        let (diags, read, sums) = (Diags::default(), HashMap::new(), Vec::new());
+        Self { source, diags, read, kept_bytes: 0, make_tls: None, sums }
     }
 
     /// The main file of a configuration: `path` itself, or sys_config.json in it if it is a directory.
@@ -85,6 +90,24 @@ impl Loader {
     /// Is there such a file?
     pub fn exists(&self, path: &Path) -> bool {
         self.source.is_file(path)
+    }
+
+    /// What distinguishes the files that were read from others: their names, as seen from the directory of the main file, and their
+    /// texts. The same in any directory, on any machine.
+    pub fn digest(&self, main_file: &Path) -> Digest {
+        let base = self.source.clean(main_file);
+        let base = base.parent().unwrap_or(Path::new(""));
+        let mut sums: Vec<_> = self.sums.iter().map(|(path, sum)| (seen_from(base, path), sum)).collect();
+        sums.sort_unstable();
+        let mut all = Sha256::new();
+        for (name, sum) in sums {
+            let name = name.as_os_str().as_encoded_bytes();
+            all.update((name.len() as u64).to_be_bytes());
+            all.update(name);
+            all.update(sum);
+        }
+        let all: [u8; 32] = all.finalize().into();
+        Digest(all.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
     /// Bytes charged for files that are kept until all is read.
@@ -193,6 +216,7 @@ impl Loader {
             Ok(bytes) => bytes,
             Err(reason) => return Outcome::Unreadable(reason.into()),
         };
+        self.sums.push((path.to_path_buf(), Sha256::digest(&bytes).into()));
         let shown = self.source.show(path);
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
@@ -207,6 +231,13 @@ impl Loader {
         };
         parse(&mut self.diags, &shown, text).map_or(Outcome::Broken, Outcome::Parsed)
     }
+}
+
+/// `path` as seen from a directory; with `..` where it is beside it.
+fn seen_from(base: &Path, path: &Path) -> PathBuf {
+    let same = base.components().zip(path.components()).take_while(|(a, b)| a == b).count();
+    let up = base.components().skip(same).map(|_| Component::ParentDir);
+    up.chain(path.components().skip(same)).collect()
 }
 
 /// A text that was read already as a `T`; `shown` stands for its file. All that is wrong in it is told, as by

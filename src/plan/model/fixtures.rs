@@ -112,5 +112,6 @@ pub fn fleet(fsus: Vec<Fsu>) -> Fleet {
         performance: Performance::default(),
         accounts: Box::default(),
         allow_amplification: false,
+        share: Default::default(),
     }
 }

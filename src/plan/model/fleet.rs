@@ -5,6 +5,7 @@ pub use super::fsu::{Common, Fsu, FsuId, Name};
 use super::kept::Keeps;
 use super::profile::Profiled;
 use super::rule::{Register, Rule};
+use super::share::{Partition, Share};
 use super::template::Template;
 use crate::words;
 use std::net::SocketAddr;
@@ -27,12 +28,42 @@ pub struct Fleet {
     pub accounts: Box<[Account]>,
     /// Send replies of more than [`AMPLIFICATION_MAX`] times their request to other hosts too.
     pub allow_amplification: bool,
+    /// Which share of the configuration's FSUs these are.
+    pub share: Share,
 }
 
 impl Fleet {
     /// Dials a second of all FSUs together (`per_second` of `connect`); `None`: no bound.
     pub fn dials_per_second(&self) -> Option<NonZeroU32> {
-        self.fsus.iter().find_map(|fsu| fsu.dials()?.per_second)
+        let whole = self.fsus.iter().find_map(|fsu| fsu.dials()?.per_second)?;
+        Some(self.share.of_rate(whole, self.fsus.len()))
+    }
+
+    /// Keeps the FSUs of one part. They stay what they are in the undivided fleet: see [`Fleet::place`].
+    pub fn keep(&mut self, partition: Partition) {
+        let of = self.fsus.len() as u32;
+        let mut number = 0;
+        let mut numbers = Vec::new();
+        self.fsus.retain(|fsu| {
+            let is_kept = partition.has(fsu);
+            if is_kept {
+                numbers.push(number);
+            }
+            number += 1;
+            is_kept
+        });
+        self.fsus.shrink_to_fit();
+        self.share.partition = Some(partition);
+        (self.share.numbers, self.share.of) = (numbers.into(), of);
+    }
+
+    /// An FSU's number in the undivided fleet, and how many FSUs that has: what spreads the first messages.
+    #[inline]
+    pub fn place(&self, number: usize) -> (usize, usize) {
+        match self.share.partition {
+            None => (number, self.fsus.len()),
+            Some(_) => (self.share.numbers.get(number).map_or(number, |&n| n as usize), self.share.of as usize),
+        }
     }
 }
 

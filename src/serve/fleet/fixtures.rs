@@ -54,6 +54,7 @@ pub fn fleet() -> Fleet {
         performance: Performance::default(),
         accounts: Box::default(),
         allow_amplification: false,
+        share: Default::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The options of a run, independent of the command line.
 
 use super::read::Origin;
+use fsu_plan::model::share::Partition;
 use fsu_plan::words;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -45,6 +46,8 @@ pub struct FleetOptions {
     pub seed: Option<u64>,
     /// Replaces every FSU's `host`.
     pub bind: Option<IpAddr>,
+    /// The part of the fleet that is served; absent: all of it.
+    pub partition: Option<Partition>,
     /// Reload when a file of the configuration changes.
     pub watch: bool,
     /// Replaces `log.dir`.

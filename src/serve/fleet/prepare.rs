@@ -14,6 +14,7 @@ use fsu_net::probe::ring_missing;
 use fsu_net::xdp::device::Device;
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
+use fsu_plan::model::share::Partition;
 use fsu_plan::words::count;
 use log::LevelFilter;
 use std::fs::{File, create_dir_all, remove_file};
@@ -69,11 +70,15 @@ pub struct Overlay {
     bind: Option<IpAddr>,
     log_dir: Option<PathBuf>,
     performance: bool,
+    partition: Option<Partition>,
 }
 
 impl Overlay {
     /// Applies them to a fleet.
     pub fn lay(&self, fleet: &mut Fleet) {
+        if let Some(partition) = self.partition {
+            fleet.keep(partition);
+        }
         if let Some(ip) = self.bind {
             // Not the source addresses of those that only dial out.
             let listening = fleet.fsus.iter_mut().filter(|fsu| fsu.listens());
@@ -175,7 +180,12 @@ impl Prepared {
     pub fn new(options: FleetOptions, mut fleet: Fleet, files: Vec<PathBuf>) -> Result<Self, FleetError> {
         let allowed = cpus::allowed();
         let listed = options.cpus;
-        let overlay = Overlay { bind: options.bind, log_dir: options.log_dir, performance: options.performance };
+        let overlay = Overlay {
+            bind: options.bind,
+            log_dir: options.log_dir,
+            performance: options.performance,
+            partition: options.partition,
+        };
         overlay.lay(&mut fleet);
         let shards = options.shards.map(usize::from);
         let Placement { cpus, shared } = cpus::place(shards, listed.as_deref(), &allowed, fleet.fsus.len());

@@ -586,7 +586,8 @@ pub(crate) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut FsuSlot, now: Cl
         return;
     };
     if slot.beat_due_ms == 0 {
-        let phase_ms = schedule.phase_ms(slot.fsu as usize, fleet.fsus.len());
+        let (number, of) = fleet.place(slot.fsu as usize);
+        let phase_ms = schedule.phase_ms(number, of);
         slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms);
     }
     later.at(slot.beat_due_ms, Timer::Heartbeat(socket));

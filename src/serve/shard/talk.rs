@@ -265,7 +265,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let since_start_ms = self.since_start_ms(now);
         let slot = self.slots.get_mut(socket as usize)?;
         let fsu = self.fleet.fsus.get(slot.fsu as usize)?;
-        let whose = Whose { number: slot.fsu as usize, of: self.fleet.fsus.len() };
+        let (number, of) = self.fleet.place(slot.fsu as usize);
+        let whose = Whose { number, of };
         let moment = Moment { now: now.now(), arrived_ns: now.unix_ns, not_before_ns: 0, since_start_ms };
         let (run, state, scratch) = (&self.run, &mut slot.state, &mut self.scratch);
         Some(what(&mut Turn { run, fsu, state, scratch, moment }, whose))

@@ -91,6 +91,7 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
         performance: Performance::default(),
         accounts: Box::default(),
         allow_amplification: false,
+        share: Default::default(),
     })
 }
 

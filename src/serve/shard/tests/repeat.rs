@@ -215,7 +215,15 @@ fn fleet_of(p: f64) -> Arc<Fleet> {
         fsus.push(fsu);
     }
     let Fleet { center, log, performance, .. } = Arc::into_inner(fleet(0, Transport::Udp, |_| {})).unwrap();
-    Arc::new(Fleet { fsus, center, log, performance, accounts: Box::default(), allow_amplification: false })
+    Arc::new(Fleet {
+        fsus,
+        center,
+        log,
+        performance,
+        accounts: Box::default(),
+        allow_amplification: false,
+        share: Default::default(),
+    })
 }
 
 /// Requests in turn to the FSUs given by number; all events by FSU, the ledger sorted, the counts of the faults.
@@ -329,8 +337,15 @@ fn struck(fsu: Fsu, requests: &[Vec<u8>]) -> Vec<(FaultKind, Struck)> {
     let outage = Scheduled { from_ms: 50, to_ms: 900, faults: FaultSet { offline: Some(true), ..FaultSet::default() } };
     let faults = Some(Arc::new(FsuFaults { base: FaultSet::default(), schedule: [outage].into() }));
     let fsus = vec![fsu.with(|fsu| fsu.faults = faults)];
-    let fleet =
-        Arc::new(Fleet { fsus, center, log, performance, accounts: Box::default(), allow_amplification: false });
+    let fleet = Arc::new(Fleet {
+        fsus,
+        center,
+        log,
+        performance,
+        accounts: Box::default(),
+        allow_amplification: false,
+        share: Default::default(),
+    });
     let ledger = Ledger::default();
     let mut shard = Shard::new(&fleet, vec![0], 1, &ledger);
     for request in requests {
