@@ -94,6 +94,7 @@ pub fn stats() -> Stats {
     let run = RunStats {
         program: "1".into(),
         config: None,
+        config_hash: "00000000000000ff".into(),
         seed: 7,
         started: "s".into(),
         ended: "e".into(),

@@ -214,6 +214,7 @@ impl Run<'_> {
         let run = RunStats {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             config: prepared.config.path().map(Into::into),
+            config_hash: snapshot.fleet.share.config.to_string(),
             seed: prepared.seed,
             started: stamp(started),
             ended: stamp(ended),

@@ -5,7 +5,7 @@ use crate::driver::WayCounts;
 use crate::driver::one::OneCounts;
 use crate::driver::port::PortCounts;
 use crate::shard::accounts::Accounts;
-use crate::shard::late::Late;
+use crate::shard::late::{Late, Steps};
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
 use fsu_plan::model::fleet::Fleet;
@@ -81,6 +81,13 @@ impl Snapshot {
         self.late.iter().for_each(|of_shard| late.add(of_shard));
         let ways = self.ways.iter().map(WayCounts::lost).sum::<u64>();
         late.told(self.late_limit_us, lost(&self.totals()) + ways)
+    }
+
+    /// All that was measured of it.
+    pub fn lateness_steps(&self) -> Steps {
+        let mut late = Late::default();
+        self.late.iter().for_each(|of_shard| late.add(of_shard));
+        late.steps()
     }
 
     /// The same of one shard.

@@ -5,11 +5,13 @@ use crate::devlog::LogTotals;
 use crate::driver::one::OneCounts;
 use crate::driver::port::PortCounts;
 use crate::shard::accounts::Tally;
+use crate::shard::late::Steps;
 use fsu_core::answer::talk::Event;
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
 use fsu_plan::counters::{Counted, Counter, Printed};
 use fsu_plan::model::message::Transport;
+use fsu_plan::model::share::Partition;
 use hdrhistogram::Histogram;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -30,6 +32,11 @@ pub struct Stats {
     pub totals: Totals,
     /// How late the replies of all shards left.
     pub lateness: Lateness,
+    /// All of it that was measured: steps of its histogram in microseconds, and how many replies were in each. Empty without replies.
+    pub lateness_steps: Steps,
+    /// The part of a fleet; only with `--partition`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartStats>,
     /// What has become of messages, by template and name; only those that the fleet has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<MessageStats>,
@@ -45,6 +52,19 @@ pub struct Stats {
     pub log: LogTotals,
 }
 
+/// One part of a fleet (spec scale.md).
+#[derive(Clone, Debug, Serialize)]
+pub struct PartStats {
+    /// Which, from 0.
+    pub part: u32,
+    /// How many parts there are.
+    pub of: u32,
+    /// How many FSUs the undivided fleet has.
+    pub fsus_of: u32,
+    /// By FSU of this part: its number in the undivided fleet.
+    pub numbers: Vec<u32>,
+}
+
 /// What the run was.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunStats {
@@ -52,6 +72,8 @@ pub struct RunStats {
     pub program: String,
     /// The configuration's path; absent where an embedded one was served.
     pub config: Option<PathBuf>,
+    /// What distinguishes the configuration that was served last: 16 hex digits of the SHA-256 over its files.
+    pub config_hash: String,
     /// The seed of all random values.
     pub seed: u64,
     /// When every socket was bound and every shard ran: RFC 3339 with milliseconds, UTC.
@@ -165,9 +187,15 @@ pub struct MessageStats {
     /// From send to acknowledgement; absent where nothing was acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledged_us: Option<Times>,
+    /// All of them: see [`Stats::lateness_steps`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged_steps: Option<Steps>,
     /// From due to sent, of each frame to each receiver; absent where nothing left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_us: Option<Times>,
+    /// All of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_steps: Option<Steps>,
 }
 
 impl MessageStats {
@@ -283,10 +311,19 @@ impl Snapshot {
                 given_up: tally.count(Event::GivenUp),
                 pending: if account.is_acknowledged { tally.pending() } else { 0 },
                 acknowledged_us: tally.waits().map(Times::from),
+                acknowledged_steps: tally.waits().map(Steps::from),
                 late_us: tally.late().map(Times::from),
+                late_steps: tally.late().map(Steps::from),
             }
         })
         .collect()
+    }
+
+    /// The part of a fleet that is served.
+    fn part(&self) -> Option<PartStats> {
+        let share = &self.fleet.share;
+        let Partition { part, of } = share.partition?;
+        Some(PartStats { part, of, fsus_of: share.of, numbers: share.numbers.to_vec() })
     }
 
     /// Everything that is told at the end.
@@ -307,6 +344,8 @@ impl Snapshot {
             version: VERSION,
             run,
             lateness: self.lateness(),
+            lateness_steps: self.lateness_steps(),
+            part: self.part(),
             messages: self.messages(),
             totals: Totals::new(self.totals(), true),
             gone: GoneStats { fsus: self.gone.fsus, totals: Totals::new(self.gone.counters.clone(), false) },

@@ -6,6 +6,7 @@
 use super::look::UNSEEN_NS_MAX;
 use fsu_core::lateness::Lateness;
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 /// The longest lateness that is recorded; more counts as this.
 const LATE_US_MAX: u64 = 60_000_000;
@@ -14,6 +15,18 @@ const DIGITS: u8 = 3;
 /// Datagrams sent between two readings of the clock. The last of them may have left later than recorded, by the time that the sends take.
 /// If one call takes this many or more, all of them count as sent at its end.
 pub(crate) const SENDS_A_STAMP: usize = 16;
+
+/// Steps of a histogram that have values: the end of the step, and how many are in it. Exact: a histogram of the same digits is the
+/// same again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Steps(pub Vec<(u64, u64)>);
+
+impl From<&Histogram<u64>> for Steps {
+    fn from(histogram: &Histogram<u64>) -> Self {
+        let steps = histogram.iter_recorded();
+        Self(steps.map(|step| (step.value_iterated_to(), step.count_since_last_iteration())).collect())
+    }
+}
 
 /// A histogram of microseconds, one a shard: 139 KiB.
 #[derive(Clone, Debug)]
@@ -51,6 +64,11 @@ impl Late {
         // Both have the same bounds, so it does not fail.
         let _ = self.histogram.add(&other.histogram);
         self.streams += other.streams;
+    }
+
+    /// The histogram's steps.
+    pub fn steps(&self) -> Steps {
+        Steps::from(&self.histogram)
     }
 
     /// Replies measured.
