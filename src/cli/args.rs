@@ -24,6 +24,12 @@ Examples:
   fsu-mock check my-fleet           every error in it: file, line and column
   fsu-mock run --config my-fleet    serve it";
 
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  fsu-mock run --config my-fleet --seed 7 --partition 0/2 --stats part-0/stats.json
+  fsu-mock run --config my-fleet --seed 7 --partition 1/2 --stats part-1/stats.json
+  fsu-mock merge whole part-0 part-1";
+
 const RUN_EXAMPLES: &str = "\
 Examples:
   fsu-mock run
@@ -131,6 +137,9 @@ pub enum Command {
     /// Write the embedded configuration, or a small one, for editing
     #[command(after_help = flow(INIT_EXAMPLES))]
     Init(InitArgs),
+    /// Make one result of what the parts of a run left (--partition)
+    #[command(after_help = flow(MERGE_EXAMPLES), after_long_help = long(MERGE_EXAMPLES))]
+    Merge(MergeArgs),
     /// Print the JSON Schema of a kind of configuration file
     Schema(SchemaArgs),
     /// Print completions for a shell
@@ -383,6 +392,20 @@ pub struct FloodArgs {
     /// Start the mock again for that run, and give its report --mock-stats. If that run failed, this one fails, too.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "from")]
     pub judged: Option<PathBuf>,
+}
+
+/// Arguments of `merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Merge the parts that are there; the result tells the share that is missing
+    #[arg(long)]
+    pub allow_missing: bool,
+    /// The directory of the result; made if it is not there
+    #[arg(value_name = "OUT", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// What each part left: files of the same name in each directory (*.json, *.jsonl) become one
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required = true)]
+    pub dirs: Vec<PathBuf>,
 }
 
 /// Arguments of `check`.

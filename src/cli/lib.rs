@@ -27,6 +27,7 @@ mod golden;
 pub mod help;
 pub mod init;
 pub mod language;
+pub mod merge;
 pub mod outfile;
 pub mod panics;
 pub mod plan;
@@ -106,6 +107,7 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
         Command::Ask(args) => to_stdout(|out| ask::ask(&args, say, out)),
         Command::Check(args) => to_stdout(|out| check::check(&args, say, out)),
         Command::Flood(args) => flood::flood(&args, say),
+        Command::Merge(args) => merge::merge(&args),
         Command::Init(args) => to_stdout(|out| init::init(&args, &mut TextOut::new(out, say))),
         Command::Schema(args) => print(
             match args.kind {

@@ -264,6 +264,11 @@ impl Run {
         self.until("reloaded: ")
     }
 
+    /// Whether it serves an FSU of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.ports.contains_key(name)
+    }
+
     /// Where the FSU with that name listens.
     pub(crate) fn address(&self, name: &str) -> SocketAddr {
         *self.ports.get(name).unwrap_or_else(|| panic!("{name} was not told: {:?}", self.said))

@@ -31,6 +31,7 @@ mod limits;
 mod logs;
 mod messages;
 mod mutual;
+mod parts;
 mod reload;
 mod spaces;
 mod table;

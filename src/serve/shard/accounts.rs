@@ -1,5 +1,6 @@
 //! What has become of messages, by account (spec conversation.md): counts, and the time from send to acknowledgement.
 
+use super::late::Steps;
 use fsu_core::answer::talk::{Event, Happened};
 use fsu_plan::model::conversation::Account;
 use hdrhistogram::Histogram;
@@ -111,6 +112,22 @@ impl Accounts {
         }
         self.0.get_mut(account)
     }
+}
+
+/// Times to the acknowledgement that several processes measured.
+pub fn waits_of(all: &[Steps]) -> Option<Histogram<u64>> {
+    of_steps(all, WAIT_US_MAX)
+}
+
+/// The same of lateness.
+pub fn late_of(all: &[Steps]) -> Option<Histogram<u64>> {
+    of_steps(all, LATE_US_MAX)
+}
+
+fn of_steps(all: &[Steps], most: u64) -> Option<Histogram<u64>> {
+    let mut histogram = Histogram::new_with_bounds(1, most, DIGITS).ok()?;
+    all.iter().for_each(|steps| steps.record(&mut histogram));
+    Some(histogram)
 }
 
 fn record(histogram: &mut Option<Box<Histogram<u64>>>, most: u64, ns: i64) {

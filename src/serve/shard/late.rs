@@ -6,7 +6,7 @@
 use super::look::UNSEEN_NS_MAX;
 use fsu_core::lateness::Lateness;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest lateness that is recorded; more counts as this.
 const LATE_US_MAX: u64 = 60_000_000;
@@ -18,8 +18,17 @@ pub(crate) const SENDS_A_STAMP: usize = 16;
 
 /// Steps of a histogram that have values: the end of the step, and how many are in it. Exact: a histogram of the same digits is the
 /// same again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Steps(pub Vec<(u64, u64)>);
+
+impl Steps {
+    /// Puts them into a histogram of the same digits.
+    pub fn record(&self, histogram: &mut Histogram<u64>) {
+        for &(value, count) in &self.0 {
+            histogram.saturating_record_n(value, count);
+        }
+    }
+}
 
 impl From<&Histogram<u64>> for Steps {
     fn from(histogram: &Histogram<u64>) -> Self {
@@ -64,6 +73,12 @@ impl Late {
         // Both have the same bounds, so it does not fail.
         let _ = self.histogram.add(&other.histogram);
         self.streams += other.streams;
+    }
+
+    /// Adds what another process measured, `streams` of it into connections.
+    pub fn add_steps(&mut self, steps: &Steps, streams: u64) {
+        steps.record(&mut self.histogram);
+        self.streams += streams;
     }
 
     /// The histogram's steps.

@@ -1,0 +1,121 @@
+//! `merge`: what the parts of a run left becomes one (spec scale.md).
+//!
+//! Each directory has what one part left. Files of the same name are merged, each kind in its way: [`stats`], [`lines`].
+
+mod files;
+mod lines;
+mod numbers;
+mod stats;
+
+use super::args::MergeArgs;
+use super::exit::{CliError, Exit};
+use files::{Kind, Left};
+use fsu_plan::words::count;
+use std::path::PathBuf;
+
+/// Why parts cannot be merged.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MergeError {
+    /// The file system's words.
+    #[error("{path}: {error}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// Not what a part leaves.
+    #[error("{path}: {what}", path = path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Two parts do not belong together.
+    #[error("{path}: {what} is {found}, and {expected} in {first}", path = path.display(), first = first.display())]
+    Differs {
+        /// Which.
+        path: PathBuf,
+        /// In what.
+        what: &'static str,
+        /// There.
+        found: String,
+        /// In the first part.
+        expected: String,
+        /// The file of the first part.
+        first: PathBuf,
+    },
+    /// A part is there twice.
+    #[error("{path}: part {part} is also in {first}", path = path.display(), first = first.display())]
+    Twice {
+        /// Which.
+        path: PathBuf,
+        /// The part.
+        part: u32,
+        /// Where it was before.
+        first: PathBuf,
+    },
+    /// Parts are missing.
+    #[error("{name}: {missing} missing: {which} (--allow-missing merges the others)", missing = count(which.split(", ").count(), "part"))]
+    Missing {
+        /// The file.
+        name: String,
+        /// Their numbers.
+        which: String,
+    },
+    /// No file is of a kind that can be merged.
+    #[error("nothing to merge: no directory has statistics, reports, ledgers or journals (*.json, *.jsonl)")]
+    Nothing,
+}
+
+/// What was merged, for people.
+#[derive(Debug, Default)]
+struct Told {
+    lines: Vec<String>,
+    /// A verdict is that the run is not valid, or failed.
+    failed: bool,
+}
+
+/// Merges, and says what came out.
+///
+/// # Errors
+/// Parts are missing, overlap or do not belong together; a file cannot be read or written.
+pub fn merge(args: &MergeArgs) -> Result<Exit, CliError> {
+    let told = merged(args).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
+    super::print(format!("{}\n", told.lines.join("\n")).as_bytes())?;
+    Ok(if told.failed { Exit::Configuration } else { Exit::Ok })
+}
+
+fn merged(args: &MergeArgs) -> Result<Told, MergeError> {
+    let found = files::find(&args.dirs, &args.out)?;
+    if found.is_empty() {
+        return Err(MergeError::Nothing);
+    }
+    let file_error =
+        |path: &PathBuf, error: std::io::Error| MergeError::File { path: path.clone(), error: error.to_string() };
+    let mut told = Told::default();
+    // All that can be wrong is found before anything is written.
+    let mut results = Vec::new();
+    for Left { name, kind, paths } in &found {
+        if !args.allow_missing && paths.len() < args.dirs.len() {
+            let lacking = args.dirs.iter().filter(|dir| !paths.iter().any(|path| path.starts_with(dir)));
+            let which = lacking.map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+            return Err(MergeError::Missing { name: name.clone(), which });
+        }
+        let texts = files::read(paths)?;
+        let texts: Vec<(&PathBuf, &str)> = paths.iter().zip(texts.iter().map(String::as_str)).collect();
+        let (bytes, line, failed) = match kind {
+            Kind::Stats => stats::merge(name, &texts, args.allow_missing)?,
+            Kind::Lines => lines::merge(&texts)?,
+        };
+        told.lines.push(format!("{name}: {line}"));
+        told.failed |= failed;
+        results.push((args.out.join(name), bytes));
+    }
+    std::fs::create_dir_all(&args.out).map_err(|error| file_error(&args.out, error))?;
+    for (path, bytes) in results {
+        std::fs::write(&path, bytes).map_err(|error| file_error(&path, error))?;
+    }
+    Ok(told)
+}
