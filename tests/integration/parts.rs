@@ -55,7 +55,10 @@ impl Hosts {
 
 impl Drop for Hosts {
     fn drop(&mut self) {
-        self.0.iter().for_each(|name| drop(ip(&format!("netns del {name}"))));
+        for name in &self.0 {
+            // What is left is the machine's to see.
+            let _ = ip(&format!("netns del {name}"));
+        }
     }
 }
 
@@ -82,7 +85,9 @@ fn serve(tree: &Tree, (hosts, number): (&Hosts, usize), part: Option<String>, di
     command.arg("run").arg("--config").arg(tree.path("sys_config.json")).args(["--seed", "7"]);
     command.arg("--stats").arg(file("stats.json")).arg("--fault-ledger").arg(file("faults.jsonl"));
     command.arg("--message-ledger").arg(file("messages.jsonl")).arg("--log-dir").arg(file("logs"));
-    part.iter().for_each(|part| drop(command.args(["--partition", part])));
+    if let Some(part) = &part {
+        command.args(["--partition", part]);
+    }
     let run = Run::ready(&mut command, file("stats.json"));
     let names: Vec<String> = (0..FSUS).map(|n| format!("site_{:05}", n + 1)).collect();
     let names = names.into_iter().filter(|name| run.has(name));
