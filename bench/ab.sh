@@ -93,7 +93,7 @@ for at in "${!fsu_list[@]}"; do
     server_cpus=$server_cpu
     export FSU_MOCK_AB=$ways FSU_MOCK_AB_MS=$window_ms
     start_server "$program" run --config "$work/udp-$count" --performance --driver "$driver" "${single[@]}" --shards 1 \
-        --cpus "$server_cpu" --log-dir "$work/logs"
+        --control off --cpus "$server_cpu" --log-dir "$work/logs"
     unset FSU_MOCK_AB FSU_MOCK_AB_MS
     flood ours --config "$work/udp-$count" "${load[@]}" --window "$under_way" --warmup "$warmup"
     stop_server

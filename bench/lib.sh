@@ -147,6 +147,8 @@ serve() {
             esac
             driver=${driver%%-*}
             rm -rf "$work/logs"
+            # Nothing but the fleet is measured; programs of before have no control server.
+            if "$program" run --help | grep -q -- '--control '; then more+=(--control off); fi
             start_server "$program" run --config "$work/$config" "${mode[@]}" --driver "$driver" ${more[@]+"${more[@]}"} \
                 --shards "$shards" --cpus "$cpus" --log-dir "$work/logs" --stats "$work/stats.json"
             ;;

@@ -207,7 +207,7 @@ serve=(run --config "$out/config" --shards "$shards" --cpus "$(join "${server[@]
 # start DIR: the mock, with its logs and statistics there, until it is ready.
 start() {
     local dir=$1 tries=$((READY_SECONDS * 10))
-    ${served[@]+"${served[@]}"} "$bin" "${serve[@]}" --stats "$dir/stats.json" --log-dir "$dir/logs" >"$dir/mock.log" 2>&1 &
+    ${served[@]+"${served[@]}"} "$bin" "${serve[@]}" --control off --stats "$dir/stats.json" --log-dir "$dir/logs" >"$dir/mock.log" 2>&1 &
     mock=$!
     until grep -q '^ready' "$dir/mock.log"; do
         kill -0 "$mock" 2>/dev/null || fail "the mock has ended: $(tail -n 5 "$dir/mock.log")"

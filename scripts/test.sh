@@ -52,6 +52,7 @@ say "$step"
 need_build_tools
 component rustfmt fmt
 component clippy clippy
+need promtool prometheus "tests/control checks the metrics with it"
 raise_open_files
 # A fixed seed for property tests, so that a failure is due to the change; nightly.sh uses new seeds.
 export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-20261121}

@@ -2,6 +2,8 @@
 
 pub use super::aim_args::AimArgs;
 pub use super::centre_args::{CentreArgs, ListenAt};
+pub use super::control_args::ControlArgs;
+pub use super::ctl::args::CtlArgs;
 use super::language::Lang;
 pub use super::which::Which;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -92,6 +94,18 @@ Examples:
   fsu-mock plan --fsu NAME              all of one FSU
   fsu-mock plan --fsu NAME --cmd 108B   one of its commands";
 
+const CTL_EXAMPLES: &str = "\
+Examples:
+  fsu-mock ctl status
+  fsu-mock ctl fsus 'site_1*' --state offline
+  fsu-mock ctl show NAME
+  fsu-mock ctl trigger 'site_*' alarm kind=02 --over 2s
+  fsu-mock ctl set NAME register=value
+  fsu-mock ctl offline 'site_1*' --for 30s
+  fsu-mock ctl faults 'site_*' drop=0.1 --for 5m
+
+It asks the control server of `run`, which prints where it is.";
+
 const INIT_EXAMPLES: &str = "\
 Examples:
   fsu-mock init my-fleet              everything that is embedded
@@ -134,6 +148,12 @@ pub enum Command {
     /// Send a command to an FSU, and decode its answer
     #[command(after_help = flow(ASK_EXAMPLES), after_long_help = long(ASK_EXAMPLES))]
     Ask(AskArgs),
+    /// Watch and steer a running fleet from the shell
+    #[command(after_help = flow(CTL_EXAMPLES), after_long_help = long(CTL_EXAMPLES))]
+    Ctl(CtlArgs),
+    /// Watch a running fleet on a terminal, live
+    #[cfg(feature = "screen")]
+    Top(super::top::TopArgs),
     /// Write the embedded configuration, or a small one, for editing
     #[command(after_help = flow(INIT_EXAMPLES))]
     Init(InitArgs),
@@ -244,6 +264,9 @@ pub struct RunArgs {
     /// Directory of the system log and the device logs, instead of log.dir
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub log_dir: Option<PathBuf>,
+    /// The control server.
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 /// One of the drivers, by its name.

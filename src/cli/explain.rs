@@ -5,6 +5,7 @@
 //! - [`from_fsu`]: frames from the FSU, given or sent. [`back`]: finds what they answer.
 //! - [`outer`], [`inner`]: the fields of both frames, and their faults.
 //! - [`answer`]: command, rules, reply. [`factor`]: the amplification factor.
+//! - [`running`]: the same for a control server.
 //! - [`model`]: the explanation as data. [`text`]: the explanation as text.
 //!
 //! There is no second decoder: the explanation runs the stages that serve.
@@ -18,6 +19,7 @@ mod input;
 mod messages;
 mod model;
 mod outer;
+pub mod running;
 mod take;
 #[cfg(test)]
 mod tests;

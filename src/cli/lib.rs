@@ -5,6 +5,7 @@
 //! - [`fleet`]: the configuration that a command works on.
 //! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: one file per command, from arguments to options. `schema` and
 //!   `completions` are one line each, here.
+//! - [`control`]: the control server of a command. [`ctl`], [`top`]: its clients.
 //! - [`summary`], [`tables`]: what a run prints at its start and its end. [`describe`], [`columns`]: words and layout of `explain` and `plan`.
 //! - [`text_out`]: what commands print for people, in the language of the run.
 //! - [`outfile`]: files that are written at the end. [`panics`]: what a panic prints.
@@ -17,6 +18,9 @@ pub mod ask;
 pub mod centre_args;
 pub mod check;
 pub mod columns;
+pub mod control;
+pub mod control_args;
+pub mod ctl;
 pub mod describe;
 pub mod exit;
 pub mod explain;
@@ -35,6 +39,8 @@ pub mod run;
 pub mod summary;
 pub mod tables;
 pub mod text_out;
+#[cfg(feature = "screen")]
+pub mod top;
 pub mod which;
 
 use args::{Cli, Command, SchemaKind};
@@ -108,6 +114,9 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
         Command::Check(args) => to_stdout(|out| check::check(&args, say, out)),
         Command::Flood(args) => flood::flood(&args, say),
         Command::Merge(args) => merge::merge(&args),
+        Command::Ctl(args) => to_stdout(|out| ctl::ctl(&args, say, out)),
+        #[cfg(feature = "screen")]
+        Command::Top(args) => top::top(&args, say),
         Command::Init(args) => to_stdout(|out| init::init(&args, &mut TextOut::new(out, say))),
         Command::Schema(args) => print(
             match args.kind {
@@ -123,7 +132,7 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "fsu-mock", &mut script);
-            print(&script)
+            print(ctl::complete::script(args.shell, &String::from_utf8_lossy(&script)).as_bytes())
         }
     }
 }

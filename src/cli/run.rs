@@ -6,7 +6,9 @@ use super::args::RunArgs;
 use super::exit::{CliError, Exit};
 use super::fleet::{self, load_files};
 use super::outfile::{OutFile, Words, is_stdout};
-use super::{panics, summary, tables};
+use super::{control, panics, summary, tables};
+use fsu_control::api::run::Kind;
+use fsu_control::server::{Control, Where};
 use fsu_net::unblocked;
 use fsu_plan::texts::Texts;
 use fsu_serve::fleet::prepare::Prepared;
@@ -26,9 +28,13 @@ pub fn run(args: RunArgs, say: Texts) -> Result<Exit, CliError> {
     fsu_net::sys::reserve();
     // First of all, so that a signal during a long start is not lost.
     let asked = signals::listen().map_err(|error| failed(Exit::Machine, "signals", &error))?;
+    let (options, metrics_per_fsu) = (args.control.options(), args.control.metrics_per_fsu.clone());
     let (prepared, outputs) = prepare(args, say)?;
-    let mut shown = Shown { prepared: &prepared, words: outputs.words, say };
+    let control = control::start(&options, &prepared.cpus, Kind::Run, say)?;
+    let mut shown =
+        Shown { prepared: &prepared, control: control.as_ref(), metrics_per_fsu, words: outputs.words, say };
     let ended = fsu_serve::fleet::run::run(&prepared, &asked, begun, &mut shown)?;
+    drop(control);
     finish(ended, &outputs, say)
 }
 
@@ -76,7 +82,7 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         log_dir: args.log_dir,
         fault_ledger,
         message_ledger,
-        steer: true,
+        steer: args.control.control != Some(Where::Off),
     };
     let prepared = Prepared::new(options, fleet, files)?;
     if let Some(warning) = &prepared.warning {
@@ -101,6 +107,8 @@ fn claim_ledger(option: &str, path: &Path) -> Result<PathBuf, CliError> {
 /// A run on standard output and standard error.
 struct Shown<'a> {
     prepared: &'a Prepared,
+    control: Option<&'a Control>,
+    metrics_per_fsu: Option<String>,
     words: Words,
     say: Texts,
 }
@@ -116,8 +124,20 @@ impl Show for Shown<'_> {
                 self.words.print(&summary::summary(self.prepared, sockets, room, chosen, self.say));
                 // For programs: in every language the same.
                 self.words.print(&sockets.free_ports(&self.prepared.fleet));
+                if let Some(control) = self.control {
+                    self.words.print(&format!("control: {}\n", control.url()));
+                }
             }
-            Event::Steering(_) => {}
+            Event::Steering(steering) => {
+                if let Some(control) = self.control {
+                    control.attach(control::running(steering, self.metrics_per_fsu.as_deref()));
+                }
+            }
+            Event::Stopping => {
+                if let Some(control) = self.control {
+                    control.stopping();
+                }
+            }
             Event::Ready(ready) => self.words.print(&format!("{}\n", self.say.say(ready))),
             Event::Read(diags) => fleet::tell(diags, self.say),
             Event::Reloaded(reloaded) => {

@@ -60,7 +60,7 @@ pub const MEANINGS: &[Meaning] = &[
         "the machine lacks something: io_uring, locked memory, open files",
         "the machine lacks something",
     ),
-    meaning(Exit::NoAnswer as u8, "an FSU that was asked did not answer, or refused", ""),
+    meaning(Exit::NoAnswer as u8, "an FSU or a control server that was asked did not answer, or refused", ""),
     meaning(
         Exit::Defect as u8,
         "a defect of this program: a panic, or a shard that died",

@@ -38,6 +38,8 @@ pub enum Event<'a> {
     Steering(&'a Steering),
     /// Every shard runs. `ready: 106 FSUs on 2 shards, driver ring, 12 ms`
     Ready(&'a str),
+    /// The run ends: what is due is sent, and nothing more is read.
+    Stopping,
     /// Another configuration was read; what is wrong with it.
     Read(&'a Diags),
     /// It is served.
@@ -204,6 +206,7 @@ impl Run<'_> {
         show.show(&Event::Ready(&ready));
         let ended_by = wait(asked, &mut serving, (watch.as_mut(), &mut desk), show);
         log::info!("{ended_by}: stopping; what is due is sent before the end");
+        show.show(&Event::Stopping);
         let (snapshot, mut errors) = serving.stop();
         if !matches!(ended_by, EndedBy::Signal(_)) && errors.is_empty() {
             errors.push(CrewError::Unasked(ended_by));

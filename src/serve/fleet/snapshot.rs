@@ -130,6 +130,6 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
 }
 
 /// What the mock had no room for: requests in its sockets, replies in its own memory.
-fn lost(counters: &Counters) -> u64 {
+pub fn lost(counters: &Counters) -> u64 {
     counters.kernel_drops + Reason::NO_ROOM.iter().map(|&reason| counters.dropped[reason as usize]).sum::<u64>()
 }

@@ -4,12 +4,13 @@ use super::snapshot::Snapshot;
 use crate::devlog::LogTotals;
 use crate::driver::one::OneCounts;
 use crate::driver::port::PortCounts;
-use crate::shard::accounts::Tally;
+use crate::shard::accounts::{Accounts, Tally};
 use crate::shard::late::Steps;
 use fsu_core::answer::talk::Event;
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
 use fsu_plan::counters::{Counted, Counter, Printed};
+use fsu_plan::model::fleet::Fleet;
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::share::Partition;
 use hdrhistogram::Histogram;
@@ -293,30 +294,35 @@ impl Serialize for LogTotals {
     }
 }
 
+/// What has become of messages, by account.
+pub fn messages(fleet: &Fleet, accounts: &Accounts) -> Vec<MessageStats> {
+    let none = Tally::default();
+    let all = fleet.accounts.iter().enumerate();
+    all.map(|(number, account)| {
+        let tally = accounts.get(number).unwrap_or(&none);
+        MessageStats {
+            vendor: account.vendor.to_string(),
+            message: account.name.to_string(),
+            is_acknowledged: account.is_acknowledged,
+            sent: tally.sent(),
+            acknowledged: tally.count(Event::Acknowledged),
+            retried: tally.count(Event::Retried),
+            refused: tally.count(Event::Refused),
+            given_up: tally.count(Event::GivenUp),
+            pending: if account.is_acknowledged { tally.pending() } else { 0 },
+            acknowledged_us: tally.waits().map(Times::from),
+            acknowledged_steps: tally.waits().map(Steps::from),
+            late_us: tally.late().map(Times::from),
+            late_steps: tally.late().map(Steps::from),
+        }
+    })
+    .collect()
+}
+
 impl Snapshot {
     /// What has become of messages, by account.
     pub fn messages(&self) -> Vec<MessageStats> {
-        let none = Tally::default();
-        let all = self.fleet.accounts.iter().enumerate();
-        all.map(|(number, account)| {
-            let tally = self.accounts.get(number).unwrap_or(&none);
-            MessageStats {
-                vendor: account.vendor.to_string(),
-                message: account.name.to_string(),
-                is_acknowledged: account.is_acknowledged,
-                sent: tally.sent(),
-                acknowledged: tally.count(Event::Acknowledged),
-                retried: tally.count(Event::Retried),
-                refused: tally.count(Event::Refused),
-                given_up: tally.count(Event::GivenUp),
-                pending: if account.is_acknowledged { tally.pending() } else { 0 },
-                acknowledged_us: tally.waits().map(Times::from),
-                acknowledged_steps: tally.waits().map(Steps::from),
-                late_us: tally.late().map(Times::from),
-                late_steps: tally.late().map(Steps::from),
-            }
-        })
-        .collect()
+        messages(&self.fleet, &self.accounts)
     }
 
     /// The part of a fleet that is served.

@@ -86,6 +86,11 @@ impl Late {
         Steps::from(&self.histogram)
     }
 
+    /// All of them, in microseconds.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
+    }
+
     /// Replies measured.
     fn replies(&self) -> u64 {
         self.histogram.len()

@@ -6,14 +6,14 @@
 mod view;
 
 use crate::driver::handle::Line;
-use crate::shard::steer::ask::{Ask, NoAnswer, Of, Task};
+use crate::shard::steer::ask::{Ask, Of, Task};
 use flume::Receiver;
 use fsu_plan::model::fleet::Fleet;
 use log::LevelFilter;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use crate::shard::steer::armed::Armed;
-pub use crate::shard::steer::ask::{PAGE_MAX, ShardNow};
+pub use crate::shard::steer::ask::{NoAnswer, PAGE_MAX, ShardNow};
 pub use crate::shard::steer::change::{Change, Changed, NotChanged};
 pub use crate::shard::steer::now::FsuNow;
 pub use view::{About, View};

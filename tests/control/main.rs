@@ -1,0 +1,14 @@
+//! The control server of the real program (docs/reference/control.md).
+#![allow(clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
+
+mod calls;
+mod ctl;
+#[path = "../integration/harness.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod harness;
+mod http;
+mod metrics;
+mod openapi;
+mod security;
+mod top;
+mod world;
