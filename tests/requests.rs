@@ -1,4 +1,5 @@
-//! What clients send where a request's fields vary in size: values that are made for each request (templates.md).
+//! What clients send where a request's fields vary in size: values that are made for each request (templates.md). And what they know
+//! of replies whose values are made.
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod naive;
@@ -6,9 +7,11 @@ mod product;
 
 use fsu_core::answer::build::Inputs;
 use fsu_core::client::request::{build, fill};
+use fsu_core::predict::{Origin, forms_to};
 use fsu_plan::wire::civil::{Calendar, Now};
+use naive::clock::Clock;
 use naive::fields::{hex, unhex};
-use product::{Product, compiled};
+use product::{Outcome, Product, compiled};
 use serde_json::{Value, json};
 
 /// `7E cmd data.. 0D`; the request has this list.
@@ -112,4 +115,37 @@ fn functions_that_do_not_combine_are_told() {
     assert_eq!(told(by), ["`tag` selects a case, and its value is a function (a constant)"]);
     // A function that gives the end of its field.
     assert_eq!(one("${datetime(%H;%M)}$"), ["the value has 3B, which ends its field"]);
+}
+
+#[test]
+fn the_size_of_a_reply_with_texts_of_one_length_is_known() {
+    let mut template = template(json!([]));
+    template["protocol"]["data_frame"][0]["resp_data_list"] =
+        json!([{"name": "qn", "type": "str", "until": "3B"}, {"name": "n", "length": 1, "value": "07"}]);
+    let request = unhex("7E010D").unwrap();
+    let check = |value: &str, is_known: bool| {
+        let mut product = Product::strict(&template, json!({"01": {"data": {"qn": value}}}));
+        let device = product.fleet.fsus[0].devices[0].clone();
+        let forms = forms_to(&device.template, &device.rules[0][0].replies[0], &request);
+        assert_eq!(forms.is_some(), is_known, "{value}");
+        let Some(forms) = forms else { return };
+        let Outcome::Reply(got, _) = product.respond(&request, Clock::parse("2026-01-12T17:30:03")) else {
+            panic!("no reply: {value}")
+        };
+        let form = &forms[0];
+        assert_eq!(form.frame.len(), got.len(), "{value}");
+        let same = |at: usize| match form.origins[at] {
+            Origin::Constant => form.frame[at] == got[at],
+            Origin::Request(_) | Origin::Unknown => true,
+        };
+        assert!((0..got.len()).all(same) && form.origins.contains(&Origin::Unknown), "{value}: {}", hex(&got));
+    };
+    for value in
+        ["QN=${datetime(%Y%m%d%H%M%S%3f)}$", "${rand(100,999)}$", "${choice(ab,cd)}$", "${year(yyyy)}$-${hour()}$"]
+    {
+        check(value, true);
+    }
+    for value in ["${rand(1,100)}$", "${choice(a,bcd)}$", "${seq()}$"] {
+        check(value, false);
+    }
 }

@@ -13,6 +13,7 @@ use fsu_plan::model::fault::{Place, Struck};
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::rule::Rule;
+use fsu_plan::model::template::Encoding;
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 
@@ -272,7 +273,11 @@ fn another(turn: &mut Turn<'_>, device_number: usize, wire: &[u8]) -> Option<i64
     due_ns += gap_ns(turn, rule, done);
     turn.scratch.burst.due_ns = due_ns;
     let mut raw = std::mem::take(&mut turn.scratch.raw);
-    let request = inner::parse(&device.template, wire, &mut raw).ok();
+    let request = match device.template.encoding {
+        // It was parsed when the first reply was built.
+        Encoding::Binary => Some(inner::parsed(&device.template, wire, &[])),
+        Encoding::AsciiHex | Encoding::Coded => inner::parse(&device.template, wire, &mut raw).ok(),
+    };
     let next = request.map(|request| {
         // Its own generator: the faults of one reply must not change the values of the next.
         let seed = turn.run.seed ^ BURST_SEED.wrapping_mul(u64::from(done));

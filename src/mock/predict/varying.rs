@@ -2,6 +2,7 @@
 
 use super::{Form, Origin};
 use crate::answer::calc;
+use fsu_plan::compile::fits::stand_in;
 use fsu_plan::model::calc::Shape;
 use fsu_plan::model::field::Offset;
 use fsu_plan::model::reply::{Expr, Part, Reply};
@@ -142,7 +143,7 @@ impl Draft<'_> {
     }
 }
 
-/// The text of a value that depends on the request alone.
+/// The text of a value that depends on the request alone, or has one length: then a text of that length.
 fn known(expr: &Expr, request: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     for part in &expr.parts {
@@ -167,7 +168,8 @@ fn known(expr: &Expr, request: &[u8]) -> Option<Vec<u8>> {
                 let digits = if calc.shape == Shape::Raw { 1 } else { 2 };
                 out.extend(std::iter::repeat_n(b'0', digits * size));
             }
-            _ => return None,
+            // Not its bytes, but how many.
+            part => out.extend_from_slice(stand_in(part)?.as_bytes()),
         }
     }
     Some(out)

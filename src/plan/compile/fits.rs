@@ -248,31 +248,30 @@ pub(super) fn example_text(expr: &Expr, slot: &Slot) -> Option<String> {
 
 /// Whether all texts that it may become have one length. Of what depends on an FSU or is calculated that is not known.
 pub(super) fn has_one_len(expr: &Expr) -> bool {
-    expr.parts.iter().all(|part| match part {
+    expr.parts.iter().all(|part| stand_in(part).is_some())
+}
+
+/// A text of this part, if all that it may become have one length.
+pub fn stand_in(part: &Part) -> Option<String> {
+    let is_one = match part {
         Part::Literal(_) | Part::Packed(_) => true,
-        Part::Number { number, digits } => has_digits(*number, u32::from(*digits)),
+        Part::Number { number, digits } => has_digits(*number, *digits),
         Part::Datetime(items) => items.iter().all(|item| match item {
-            TimeItem::Number(number, digits) => has_digits(*number, u32::from(*digits)),
-            TimeItem::Literal(_) | TimeItem::Millis | TimeItem::DayOfYear | TimeItem::Epoch(_) => true,
+            TimeItem::Number(number, digits) => has_digits(*number, *digits),
+            TimeItem::Literal(_) | TimeItem::Millis | TimeItem::DayOfYear => true,
+            TimeItem::Epoch(_) => false,
         }),
         Part::Hex(Number::Rand(low, high)) => *low >= 0 && low.max(&1).ilog2() / 4 == high.max(&1).ilog2() / 4,
         Part::Choice(choices) => choices.windows(2).all(|pair| pair[0].len() == pair[1].len()),
         _ => false,
-    })
+    };
+    if is_one { part_texts(part, 0).into_iter().next() } else { None }
 }
 
 /// Whether a number has always as many digits.
-fn has_digits(number: Number, digits: u32) -> bool {
-    let (low, high) = match number {
-        Number::Week0 | Number::Week1 => (0, 9),
-        Number::Year2 | Number::Month | Number::Day | Number::Hour | Number::Minute | Number::Second => (0, 99),
-        Number::Year4 => (1_000, 9_999),
-        Number::Rand(low, high) => (low, high),
-        Number::PackedDate | Number::PackedTime => (0, 65_535),
-        Number::Seq => (0, i64::MAX),
-    };
-    let many = |number: i64| (number.max(1).ilog10() + 1).max(digits);
-    low >= 0 && many(low) == many(high)
+fn has_digits(number: Number, digits: u8) -> bool {
+    let many = |number: i64| (number.max(1).ilog10() + 1).max(u32::from(digits));
+    number_range(number).is_some_and(|(low, high)| low >= 0 && many(low) == many(high))
 }
 
 /// A field of decimal digits?

@@ -34,7 +34,7 @@ pub mod expr;
 pub mod faults;
 pub mod field;
 pub mod fields;
-mod fits;
+pub mod fits;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod fleet;
