@@ -351,7 +351,7 @@ pub struct FloodArgs {
     /// By default, requests differ in bytes that the reply takes over, which matches each reply to its request. With equal requests, a
     /// lost and a duplicate reply cancel each other out, and the report says that its counts are uncertain. Broadcast exchanges are
     /// numbered in any case.
-    #[arg(long, conflicts_with = "centre")]
+    #[arg(long)]
     pub equal: bool,
     /// Send and receive whole frames by the queues of this network device (AF_XDP), one a thread; needs privileges
     #[arg(long, value_name = "IF", conflicts_with_all = ["tcp", "broadcast", "datagram", "centre"])]

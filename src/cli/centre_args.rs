@@ -31,20 +31,19 @@ pub struct CentreArgs {
     /// --config says which FSUs are expected; --fsu selects some of them; --seconds, --json and --quiet work as usual. The run fails
     /// if no heartbeat arrives, or none from an FSU whose interval fits in the time.
     #[arg(long, value_name = "ADDR", conflicts_with_all = [
-        "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "datagram", "retries", "drop",
-        "connections", "pipelining", "sockets", "echo", "equal", "no_gso", "requests", "warmup", "timeout_ms",
-        "max_loss", "screen", "from", "mock_stats", "judged", "listen",
+        "host", "tcp", "broadcast", "datagram", "retries", "drop", "connections", "pipelining", "sockets", "echo", "no_gso", "from",
+        "judged", "listen",
     ])]
     pub centre: Option<SocketAddr>,
     /// Play the centre on this address, for devices that speak first: accept connections and datagrams, verify and acknowledge messages
     ///
     /// May be given several times; without an address where the configuration's FSUs connect to. The messages and their
-    /// acknowledgements are those of the configuration. It goes on until it is stopped, or for --seconds.
+    /// acknowledgements are those of the configuration. It goes on until it is stopped, or for --seconds. With --rate, --window, --requests,
+    /// --mix or --values it also asks those that come, on their connections and where their datagrams come from.
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "connect", value_parser = listen_at,
         conflicts_with_all = [
-        "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "datagram", "retries", "drop",
-        "connections", "pipelining", "sockets", "echo", "equal", "no_gso", "requests", "warmup", "timeout_ms",
-        "max_loss", "screen", "from", "mock_stats", "judged",
+        "host", "tcp", "broadcast", "datagram", "retries", "drop", "connections", "pipelining", "sockets", "echo", "no_gso", "from",
+        "judged", "xdp",
     ])]
     pub listen: Vec<ListenAt>,
     /// Centre: milliseconds from a message to its acknowledgement; a range draws one for each

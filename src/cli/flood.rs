@@ -1,5 +1,6 @@
 //! `flood`: arguments to a run of the load generator.
 
+mod asking;
 mod find_max;
 mod listen;
 mod mock;
@@ -107,7 +108,9 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     let mut stop = || matches!(asked.try_recv(), Ok(Signal::Stop(_)));
     let send_for = seconds("--seconds", args.seconds.unwrap_or(SECONDS))?;
     if args.at.centre.is_some() || !args.at.listen.is_empty() {
-        return listen::centre(args, &reports, &mut stop);
+        let of_load = |is_asked: bool| if is_asked { asking::thresholds(args) } else { Ok(Vec::new()) };
+        let loss_max = thresholds::loss_max(args, &of_load(asking::is_asked(args))?);
+        return listen::centre(&Asked { args, say, loss_max }, &reports, &mut stop);
     }
     listen::needs_centre(args)?;
     if args.aim.find_max {
@@ -270,27 +273,44 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn options(&self, send_for: Duration, fleet: &Fleet) -> Result<Options, CliError> {
         let args = self.args;
-        let mix = args.mix.as_deref().map(Mix::parse).transpose();
-        let mix = mix.map_err(|error| usage(format!("--mix: {error}")))?.unwrap_or_default();
         let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
         let choice = Choice {
             globs: args.fsu.clone(),
             ports: printed.map(|text| ports(&text)).unwrap_or_default(),
             host: args.host,
+            listens: false,
         };
         let transport = self.transport();
         let chosen = choice.chosen(fleet, transport).map_err(|error| told(&error))?;
         let (chosen, share) = part::take(args.partition, chosen)?;
-        let values = args.values.as_deref().map(|path| self.values(path, &chosen)).transpose()?.unwrap_or_default();
+        let mut options = self.load(send_for, (&chosen, share), &choice, transport)?;
+        (options.heard, options.heard_notes) = listen::between(args, (fleet, &chosen), &options.targets, options.seed)?;
+        options.check().map_err(|error| told(&error))?;
+        if transport == Transport::Broadcast {
+            broadcast::check(&options).map_err(|error| told(&error))?;
+        }
+        Ok(options)
+    }
+
+    /// The load of these FSUs.
+    fn load(
+        &self,
+        send_for: Duration,
+        (chosen, share): (&[&Fsu], part::Share),
+        choice: &Choice,
+        transport: Transport,
+    ) -> Result<Options, CliError> {
+        let args = self.args;
+        let mix = args.mix.as_deref().map(Mix::parse).transpose();
+        let mix = mix.map_err(|error| usage(format!("--mix: {error}")))?.unwrap_or_default();
+        let values = args.values.as_deref().map(|path| self.values(path, chosen)).transpose()?.unwrap_or_default();
         let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
         let mut profiles = Profiles::default();
-        let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
+        let targets = choice.targets(chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
         let (threads, cpus) = threads(self.args)?;
-        let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53));
-        let (heard, heard_notes) = listen::between(args, (fleet, &chosen), &targets, seed)?;
         let pace = share.of_pace(self.pace()?);
         self.check_ranges()?;
-        let options = Options {
+        Ok(Options {
             connections: args.connections.map_or(targets.len(), |many| share.of_connections(many)),
             unasked: chosen.len() - targets.len(),
             targets,
@@ -311,18 +331,13 @@ impl Asked<'_> {
             xdp: args.xdp.clone(),
             retries: args.retries,
             drop: args.drop / 100.0,
-            seed,
+            seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
             loss_max: self.loss_max,
-            heard,
-            heard_notes,
+            heard: None,
+            heard_notes: Vec::new(),
             command_line: std::env::args().collect(),
             config: args.which.to_string(),
-        };
-        options.check().map_err(|error| told(&error))?;
-        if transport == Transport::Broadcast {
-            broadcast::check(&options).map_err(|error| told(&error))?;
-        }
-        Ok(options)
+        })
     }
 
     /// The values of `--values` for these FSUs. Its errors go to stderr.

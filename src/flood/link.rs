@@ -12,7 +12,7 @@ mod datagram;
 pub mod frames;
 pub mod tcp;
 pub mod udp;
-mod unasked;
+pub(crate) mod unasked;
 
 pub use datagram::bind;
 

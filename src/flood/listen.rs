@@ -1,5 +1,6 @@
 //! A centre that devices speak to: it accepts connections and datagrams, verifies what is said, and acknowledges it.
 //!
+//! - [`ask`], [`centre`]: requests on the connections and to the addresses of those that speak.
 //! - [`streams`], [`datagrams`]: connections and sockets of a thread.
 //! - [`thread`]: a thread: what comes, and what leaves later.
 //! - [`run`]: sockets, threads, a line a second.
@@ -7,6 +8,8 @@
 //!
 //! A connection takes some 200 bytes while nothing is half there; see [`streams::Conn`].
 
+pub mod ask;
+pub mod centre;
 pub mod datagrams;
 pub mod heard;
 pub mod html;
@@ -19,6 +22,7 @@ pub mod thread;
 pub mod thresholds;
 
 use crate::hear::Hearing;
+use ask::Asked;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +47,8 @@ pub struct Options {
     pub cpus: Vec<usize>,
     /// Connections at one time.
     pub connections_max: usize,
+    /// Whom it asks beside; `None`: it only listens.
+    pub asked: Option<Asked>,
     /// No line a second.
     pub quiet: bool,
 }

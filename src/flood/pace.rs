@@ -99,6 +99,11 @@ impl Pacer {
         Due::Now(planned)
     }
 
+    /// Open pace: what was due was not sent, and does not count.
+    pub fn put_back(&mut self) {
+        self.left = self.left.saturating_add(1);
+    }
+
     /// Closed pace: may one more be sent now?
     #[inline]
     pub fn take(&mut self, now_ns: u64) -> bool {

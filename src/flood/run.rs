@@ -11,6 +11,8 @@ use crate::link::broadcast::{self, Broadcast};
 use crate::link::frames::{self, Frames};
 use crate::link::tcp::{self, Tcp};
 use crate::link::udp::Udp;
+use crate::listen;
+use crate::listen::thread::{Shared, Sockets, ask};
 use crate::numbers::counted;
 use crate::report::messages::MessagesReport;
 pub use crate::report::show::Show;
@@ -18,9 +20,11 @@ use crate::report::sum::{Course, report};
 use crate::report::{FloodReport, Second};
 use crate::workload::options::{Options, Pace};
 use fsu_plan::model::message::Transport;
+use fsu_plan::texts::Texts;
 use std::io;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -36,6 +40,7 @@ enum Opened {
     Udp(Vec<UdpSocket>, Option<Box<Frames>>),
     Tcp(Vec<(usize, TcpStream)>),
     Broadcast(Vec<UdpSocket>),
+    Listening(Arc<listen::Options>, Sockets, Arc<Shared>),
 }
 
 impl Opened {
@@ -56,15 +61,23 @@ impl Opened {
             Self::Udp(sockets, frames) => engine::run::<Udp<'_>>(options, start, (sockets, frames)),
             Self::Tcp(streams) => engine::run::<Tcp<'_>>(options, start, streams),
             Self::Broadcast(sockets) => engine::run::<Broadcast<'_>>(options, start, sockets),
+            Self::Listening(at, sockets, shared) => {
+                let ended = ask((&at, options), sockets, &shared, start);
+                shared.stop.fetch_or(ended.is_err(), Ordering::Relaxed);
+                ended
+            }
         }
     }
 }
 
-/// Makes sockets and connections, and starts a thread for each share.
-fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<io::Result<Ended>>>> {
+/// Makes sockets and connections of each thread.
+fn open(options: &Options) -> io::Result<Vec<Opened>> {
     let device = frames::Opened::new(options)?;
-    let opened: Vec<Opened> =
-        (0..options.threads).map(|number| Opened::new(options, number, device.as_ref())).collect::<Result<_, _>>()?;
+    (0..options.threads).map(|number| Opened::new(options, number, device.as_ref())).collect()
+}
+
+/// Starts a thread for each share.
+fn start(options: &Arc<Options>, live: &Arc<Live>, opened: Vec<Opened>) -> io::Result<Vec<Thread>> {
     let gate = Arc::new(Gate::new(options.threads));
     let mut threads = Vec::new();
     for (number, opened) in opened.into_iter().enumerate() {
@@ -86,16 +99,63 @@ fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<
     Ok(threads)
 }
 
+type Thread = JoinHandle<io::Result<Ended>>;
+
 /// Runs to the end, or until `stop` says so.
+///
+/// # Errors
+/// What sockets and connections meet.
 pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool) -> io::Result<FloodReport> {
     again(&Arc::new(options), show, stop)
 }
 
 /// The same, with options that are used again: no thread has them at the end.
+///
+/// # Errors
+/// What sockets and connections meet.
 pub fn again(options: &Arc<Options>, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool) -> io::Result<FloodReport> {
+    let opened = open(options)?;
+    Ok(course(options, (opened, &[]), show, stop)?.0)
+}
+
+/// The same as a centre that listens there, and asks those that come. Returns also where it listened, and what it heard.
+///
+/// # Errors
+/// What sockets and connections meet.
+pub fn listening(
+    options: Options,
+    (at, say): (&Arc<listen::Options>, Texts),
+    show: &mut dyn Show,
+    stop: &mut dyn FnMut() -> bool,
+) -> io::Result<(FloodReport, Vec<SocketAddr>, Count)> {
+    let listen::run::Opened { addresses, sockets, shared } = listen::run::Opened::new(at)?;
+    let each = |sockets| Opened::Listening(Arc::clone(at), sockets, Arc::clone(&shared));
+    let opened = sockets.into_iter().map(each).collect();
+    listen::run::tell(&addresses, say);
+    let (mut report, count) = course(&Arc::new(options), (opened, &addresses), show, stop)?;
+    let count = count.unwrap_or_else(|| Count::new(0, 0));
+    report.run.connections = count.most as usize;
+    report.run.sockets = addresses.len();
+    let untold = shared.untold.load(Ordering::Relaxed);
+    if untold > 0 {
+        let connections = counted(untold, "connection");
+        report.notes.push(format!(
+            "Not asked: {connections} that did not tell which FSU it is, where FSUs are asked differently."
+        ));
+    }
+    Ok((report, addresses, count))
+}
+
+/// Runs what is open to the end. Returns also what devices said.
+fn course(
+    options: &Arc<Options>,
+    (opened, addresses): (Vec<Opened>, &[SocketAddr]),
+    show: &mut dyn Show,
+    stop: &mut dyn FnMut() -> bool,
+) -> io::Result<(FloodReport, Option<Count>)> {
     let live = Arc::new(Live::new(options.threads, options.labels.len()));
     let started = jiff::Timestamp::now();
-    let threads = start(options, &live)?;
+    let threads = start(options, &live, opened)?;
     let start = Instant::now();
     let mut seconds: Vec<Second> = Vec::new();
     let mut before = Before { row: CommandCounts::default(), other: Other::default(), at_s: 0.0 };
@@ -145,9 +205,10 @@ pub fn again(options: &Arc<Options>, show: &mut dyn Show, stop: &mut dyn FnMut()
     let ended = jiff::Timestamp::now();
     let notes = unasked(options).into_iter().chain(notes(options)).chain(options.heard_notes.iter().cloned()).collect();
     let messages = options.heard.as_ref().zip(heard.as_ref());
-    let messages = messages.map(|(of, count)| MessagesReport::new(of, (count, &[]), start.elapsed().as_secs_f64()));
+    let messages =
+        messages.map(|(of, count)| MessagesReport::new(of, (count, addresses), start.elapsed().as_secs_f64()));
     let course = Course { started: format!("{started:.3}"), ended: format!("{ended:.3}"), seconds, messages, notes };
-    Ok(report(options, &reports, course))
+    Ok((report(options, &reports, course), heard))
 }
 
 /// The figures at the last look.

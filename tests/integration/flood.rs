@@ -1,5 +1,6 @@
 //! The load generator against the program, and against peers that answer wrongly.
 
+mod asking;
 mod between;
 mod bursts;
 mod find_max;

@@ -1,6 +1,8 @@
 //! `flood --centre`, `flood --listen`, `flood --reconcile`: the centre's end of what devices say.
 
-use super::{PORTS_BYTES_MAX, Reports, SECONDS, json, read, seconds, threads, thresholds, told, usage, written};
+use super::{
+    Asked, PORTS_BYTES_MAX, Reports, SECONDS, asking, json, read, seconds, threads, thresholds, told, usage, written,
+};
 use crate::args::{FloodArgs, ListenAt};
 use crate::exit::{CliError, Exit};
 use crate::fleet;
@@ -44,8 +46,9 @@ pub(super) fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
 ///
 /// # Errors
 /// Options that do not fit the configuration, and what the machine refuses.
-pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut() -> bool) -> Result<Exit, CliError> {
-    let thresholds = thresholds::given(args, &METRICS)?;
+pub(super) fn centre(wish: &Asked<'_>, reports: &Reports, stop: &mut dyn FnMut() -> bool) -> Result<Exit, CliError> {
+    let args = wish.args;
+    let thresholds = if asking::is_asked(args) { Vec::new() } else { thresholds::given(args, &METRICS)? };
     let is_given = args.which.is_given();
     let fleet = (is_given || !args.at.listen.is_empty())
         .then(|| fleet::load_part(&args.which.origin(), args.partition, reports.say));
@@ -56,15 +59,24 @@ pub(super) fn centre(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut()
     let addresses = addresses(args, fleet.as_ref())?;
     let at = args.at.centre.is_none().then_some(&*addresses);
     let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu, at)).unwrap_or_default();
-    let options = Arc::new(options(args, fleet.as_ref(), &addresses)?);
+    let fsus: Vec<&Fsu> = chosen(args, fleet.as_ref()).collect();
+    let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
+    let ports = printed.map(|text| ports(&text)).unwrap_or_default();
+    let choice = Choice { globs: args.fsu.clone(), ports, host: None, listens: true };
+    let mut options = options(args, fleet.as_ref(), (&fsus, &choice), &addresses)?;
+    let load = asking::load(wish, fleet.as_ref(), (&fsus, &choice), &mut options)?;
+    let options = Arc::new(options);
     let named = if args.at.listen.is_empty() { "--centre" } else { "--listen" };
     let speaks = !options.hearing.cast.talks.is_empty();
-    if fleet.is_some() && expected.is_empty() && !speaks {
+    if fleet.is_some() && expected.is_empty() && !speaks && load.is_none() {
         return Err(usage(format!(
             "{named}: no FSU of the configuration sends heartbeats or messages, or none has such a name"
         )));
     }
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
+    if let Some(load) = load {
+        return asking::centre(wish, reports, (load, &options), &expected, stop);
+    }
     let listened =
         run::run(&options, reports.say, stop).map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
     let messages =
@@ -114,11 +126,13 @@ fn chosen<'f>(args: &'f FloodArgs, fleet: Option<&'f Fleet>) -> impl Iterator<It
     fleet.into_iter().flat_map(|fleet| fleet.fsus.iter()).filter(named)
 }
 
-fn options(args: &FloodArgs, fleet: Option<&Fleet>, addresses: &[SocketAddr]) -> Result<Options, CliError> {
-    let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
-    let choice = Choice { ports: printed.map(|text| ports(&text)).unwrap_or_default(), ..Choice::default() };
-    let fsus: Vec<&Fsu> = chosen(args, fleet).collect();
-    let cast = Cast::new(&fsus, |fsu| choice.address(fsu)).map_err(|error| told(&error))?;
+fn options(
+    args: &FloodArgs,
+    fleet: Option<&Fleet>,
+    (fsus, choice): (&[&Fsu], &Choice),
+    addresses: &[SocketAddr],
+) -> Result<Options, CliError> {
+    let cast = Cast::new(fsus, |fsu| choice.address(fsu)).map_err(|error| told(&error))?;
     let acks = AckPolicy { delay_ms: args.at.ack_delay, drop: args.at.ack_drop, wrong: args.at.ack_wrong };
     if acks.wrong > 0.0 {
         can_be_wrong(&cast)?;
@@ -143,6 +157,7 @@ fn options(args: &FloodArgs, fleet: Option<&Fleet>, addresses: &[SocketAddr]) ->
         threads,
         cpus,
         connections_max: args.at.connections_max,
+        asked: None,
         quiet: args.quiet,
     })
 }

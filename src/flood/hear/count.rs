@@ -60,6 +60,8 @@ words! {
         Garbage = "garbage": "too many bytes that are no frame",
         /// It did not take its acknowledgements.
         Slow = "slow": "it did not take its acknowledgements",
+        /// A reply was wrong.
+        Reply = "wrong_reply": "a reply was wrong, and nothing told where the next one begins",
         /// Too many connections at one time.
         TooMany = "too_many": "too many connections at one time",
     }

@@ -101,6 +101,11 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// The run's clock.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Looks at the clock, which a run may have started since.
     pub fn look(&mut self, clock: Clock) {
         if clock.0 != self.clock.0 {

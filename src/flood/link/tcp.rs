@@ -397,7 +397,8 @@ impl Tcp<'_> {
 }
 
 /// What the beginning of received bytes is.
-enum Next {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
     /// A reply of that many bytes.
     Reply(usize),
     /// The beginning of one, maybe.
@@ -407,7 +408,7 @@ enum Next {
 }
 
 /// The length of the next reply: the size at which it is right for a known request, the oldest under way first.
-fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inner: &mut Vec<u8>) -> Next {
+pub(crate) fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inner: &mut Vec<u8>) -> Next {
     // An envelope shows where a reply ends, right or wrong.
     let marked = requests.first().and_then(|prepared| framer::cut_sent(&prepared.device.template, bytes));
     match marked {
@@ -448,7 +449,7 @@ fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inne
 }
 
 /// How many of the wrong bytes are shown: at most as many as the expected reply has.
-fn prepared_max(lane: &Lane, requests: &[Prepared]) -> usize {
+pub(crate) fn prepared_max(lane: &Lane, requests: &[Prepared]) -> usize {
     let first = lane.flights().next().and_then(|flight| requests[flight.request as usize].expect.wire_lens().last());
     first.copied().unwrap_or(usize::MAX)
 }

@@ -86,7 +86,7 @@ pub struct Udp<'a> {
 }
 
 /// Datagram of a request, into `out`.
-fn datagram(target: &AskedFsu, prepared: &Prepared, wire: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn datagram(target: &AskedFsu, prepared: &Prepared, wire: &[u8], out: &mut Vec<u8>) {
     if target.is_bare {
         out.clear();
         return out.extend_from_slice(wire);
@@ -460,7 +460,7 @@ impl Datagrams for Udp<'_> {
 
 /// The inner frame of an outer one, if that is the target's reply to its centre and from the device that was asked.
 #[inline]
-fn inner_frame<'b>(up: Up<'b>, target: &AskedFsu, prepared: &Prepared) -> Result<&'b [u8], Wrong> {
+pub(crate) fn inner_frame<'b>(up: Up<'b>, target: &AskedFsu, prepared: &Prepared) -> Result<&'b [u8], Wrong> {
     let Comm::Through(data) = up.comm else { return Err(Wrong::Address) };
     if *up.src != target.id.bytes || *up.dest != CENTER || up.p_len_big || up.data_len_big {
         return Err(Wrong::Address);

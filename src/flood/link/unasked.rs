@@ -171,7 +171,7 @@ impl<'a> Unasked<'a> {
 }
 
 /// Whether a frame that is no right reply is taken for a message: a right one, or a wrong one of an entry that only devices send.
-fn is_taken(talk: &Talk, said: Said) -> bool {
+pub(crate) fn is_taken(talk: &Talk, said: Said) -> bool {
     match said {
         Said::Right(_) => true,
         Said::Wrong(Some(message), _) => talk.forms.iter().filter(|form| form.message == message).all(|form| {

@@ -1,7 +1,10 @@
 //! Sockets that devices send datagrams to.
 
 use super::Options;
-use crate::hear::desk::{Answer, Came, Desk, Path, Pending, is_foreign};
+use super::ask::Way;
+use super::centre::Centre;
+use crate::hear::desk::{Answer, Came, Path, Pending, is_foreign};
+use crate::link::unasked::is_taken;
 use crate::talk::forms::Said;
 use crate::talk::recent::Recent;
 use fsu_net::sys::{BATCH, Receiver, lost};
@@ -37,6 +40,9 @@ pub struct Datagrams {
     plain: Vec<u8>,
     outer: Vec<u8>,
     escaped: Vec<u8>,
+    request: Vec<u8>,
+    /// Addresses that are asked and were not known: who it is, if that is known, and the seat.
+    met: HashMap<SocketAddr, (Option<u32>, u32)>,
 }
 
 impl Datagrams {
@@ -57,6 +63,8 @@ impl Datagrams {
             plain: Vec::new(),
             outer: Vec::new(),
             escaped: Vec::new(),
+            request: Vec::new(),
+            met: HashMap::new(),
         }
     }
 
@@ -64,14 +72,14 @@ impl Datagrams {
     ///
     /// # Errors
     /// Those after which the socket cannot be used.
-    pub fn receive(&mut self, desk: &mut Desk<'_>, socket: usize) -> io::Result<()> {
+    pub fn receive(&mut self, desk: &mut Centre<'_>, socket: usize) -> io::Result<()> {
         let Some(mut receiver) = self.receiver.take() else { return Ok(()) };
         let received = self.batches(desk, socket, &mut receiver);
         self.receiver = Some(receiver);
         received
     }
 
-    fn batches(&mut self, desk: &mut Desk<'_>, socket: usize, receiver: &mut Receiver) -> io::Result<()> {
+    fn batches(&mut self, desk: &mut Centre<'_>, socket: usize, receiver: &mut Receiver) -> io::Result<()> {
         for _ in 0..BATCHES_MAX {
             let count = match receiver.receive(self.sockets[socket].as_fd(), BATCH) {
                 Ok(count) => count,
@@ -94,11 +102,22 @@ impl Datagrams {
     }
 
     /// A datagram came: with outer frames, or bare.
-    fn datagram(&mut self, desk: &mut Desk<'_>, socket: u32, from: SocketAddr, bytes: &[u8]) {
+    fn datagram(&mut self, desk: &mut Centre<'_>, socket: u32, from: SocketAddr, bytes: &[u8]) {
         let known = desk.options.cast.by_address(from);
         if known.is_none() && self.has_outer && (self.bare.is_empty() || bytes.first() == Some(&HEADER)) {
             self.frames(desk, socket, from, bytes);
             return;
+        }
+        let met = self.met.get(&from).copied();
+        let known = known.or(met.and_then(|(speaker, _)| speaker));
+        let seat = match (&mut desk.asking, known) {
+            (Some(asking), Some(known)) => asking.heard(known, Way::Datagram(socket, from)),
+            _ => met.map(|(_, seat)| seat),
+        };
+        if let Some((asking, seat)) = desk.asking.as_mut().zip(seat)
+            && asking.is_reply(seat, bytes, false)
+        {
+            return asking.settle(seat, bytes);
         }
         let cast = &desk.options.cast;
         let talks: Vec<u32> = match known {
@@ -118,6 +137,11 @@ impl Datagrams {
                 break;
             }
         }
+        if let Some((asking, seat)) = desk.asking.as_mut().zip(seat)
+            && best.is_none_or(|(talk, said)| !is_taken(&cast.talks[talk as usize], said))
+        {
+            return asking.settle(seat, bytes);
+        }
         match best {
             Some((talk, said)) if matches!(said, Said::Right(_)) || known.is_some() => {
                 self.take(desk, Came { talk, said, wire: bytes, known }, (socket, from, None));
@@ -129,14 +153,22 @@ impl Datagrams {
     }
 
     /// The outer frames of a datagram.
-    fn frames(&mut self, desk: &mut Desk<'_>, socket: u32, from: SocketAddr, bytes: &[u8]) {
+    fn frames(&mut self, desk: &mut Centre<'_>, socket: u32, from: SocketAddr, bytes: &[u8]) {
         let mut plain = std::mem::take(&mut self.plain);
         for item in Frames::new(bytes) {
+            let wire = item.as_ref().map_or(&[][..], |frame| frame.bytes);
             let up = item.map_err(|bad| bad.reason).and_then(|frame| Up::new_checked(frame.plain(&mut plain)?));
             match up {
                 Ok(up) => match up.comm {
-                    Comm::Heartbeat => desk.count.heard.heartbeat(up.src),
-                    Comm::Through(data) => self.through(desk, (socket, from), up, data),
+                    Comm::Heartbeat => {
+                        desk.count.heard.heartbeat(up.src);
+                        let known = desk.options.cast.by_id(up.src);
+                        if let Some((asking, known)) = desk.asking.as_mut().zip(known) {
+                            asking.worker.book.tally.other.heartbeats += 1;
+                            asking.heard(known, Way::Datagram(socket, from));
+                        }
+                    }
+                    Comm::Through(data) => self.through(desk, (socket, from), (up, data), wire),
                 },
                 Err(_) => desk.count.heard.bad += 1,
             }
@@ -145,7 +177,13 @@ impl Datagrams {
     }
 
     /// The frame of a device in an outer one.
-    fn through(&mut self, desk: &mut Desk<'_>, (socket, from): (u32, SocketAddr), up: Up<'_>, data: &[u8]) {
+    fn through(
+        &mut self,
+        desk: &mut Centre<'_>,
+        (socket, from): (u32, SocketAddr),
+        (up, data): (Up<'_>, &[u8]),
+        wire: &[u8],
+    ) {
         let cast = &desk.options.cast;
         let device = [up.sub_dev_type, up.sub_dev_addr];
         let Some(known) = cast.by_id(up.src) else {
@@ -153,14 +191,27 @@ impl Datagrams {
             desk.count.strangers += u64::from(!cast.speakers.is_empty());
             return;
         };
+        let seat = desk.asking.as_mut().and_then(|asking| asking.heard(known, Way::Datagram(socket, from)));
+        if let Some((asking, seat)) = desk.asking.as_mut().zip(seat)
+            && asking.is_reply(seat, data, false)
+        {
+            return asking.settle_outer(seat, wire, up);
+        }
         let kind = &cast.kinds[cast.speakers[known as usize].kind as usize];
         let voice = kind.talks.iter().find(|voice| [voice.sub_dev_type, voice.sub_dev_addr] == device);
         let Some(voice) = voice else {
-            desk.count.heard.replies += 1;
-            return;
+            return match desk.asking.as_mut().zip(seat) {
+                Some((asking, seat)) => asking.settle_outer(seat, wire, up),
+                None => desk.count.heard.replies += 1,
+            };
         };
         let talk = voice.talk;
         let said = cast.talks[talk as usize].read(data, &mut desk.raw);
+        if let Some((asking, seat)) = desk.asking.as_mut().zip(seat)
+            && !is_taken(&cast.talks[talk as usize], said)
+        {
+            return asking.settle_outer(seat, wire, up);
+        }
         if is_foreign(said) {
             // A reply to another centre's request, say.
             desk.count.heard.replies += 1;
@@ -172,13 +223,16 @@ impl Datagrams {
 
     fn take(
         &mut self,
-        desk: &mut Desk<'_>,
+        desk: &mut Centre<'_>,
         came: Came<'_>,
         (socket, from, outer): (u32, SocketAddr, Option<(u32, [u8; 2])>),
     ) {
         let peer = came.known.map_or(Peer::Address(from), Peer::Fsu);
         let mut recent = self.recent.remove(&peer).unwrap_or_default();
-        let (_, answer) = desk.take(came, &mut recent);
+        let (speaker, answer) = desk.take(came, &mut recent);
+        if came.known.is_none() && outer.is_none() && matches!(came.said, Said::Right(_)) {
+            self.meet(desk, (speaker, came.talk), (socket, from));
+        }
         let path = Path::Datagram(socket, from, outer);
         match answer {
             Some((answer, 0)) => {
@@ -194,8 +248,26 @@ impl Datagrams {
         }
     }
 
+    /// Somebody speaks from an address that was not known: it may be asked now.
+    fn meet(&mut self, desk: &mut Centre<'_>, (speaker, talk): (Option<u32>, u32), (socket, from): (u32, SocketAddr)) {
+        let Some(asking) = &mut desk.asking else { return };
+        if self.met.len() >= PEERS_MAX
+            || self.met.get(&from).is_some_and(|(known, _)| known.is_some() || speaker.is_none())
+        {
+            return;
+        }
+        let way = Way::Datagram(socket, from);
+        let seat = match speaker {
+            Some(speaker) => asking.heard(speaker, way),
+            None => asking.unnamed(Some(talk), way),
+        };
+        if let Some(seat) = seat {
+            self.met.insert(from, (speaker, seat));
+        }
+    }
+
     /// An acknowledgement that was put off is due.
-    pub fn send_later(&mut self, desk: &mut Desk<'_>, pending: &Pending) {
+    pub fn send_later(&mut self, desk: &mut Centre<'_>, pending: &Pending) {
         let Path::Datagram(_, from, outer) = pending.path else { return };
         let fsu = outer.map(|(fsu, _)| fsu).or_else(|| desk.options.cast.by_address(from));
         let peer = fsu.map_or(Peer::Address(from), Peer::Fsu);
@@ -206,7 +278,7 @@ impl Datagrams {
         }
     }
 
-    fn send(&mut self, desk: &mut Desk<'_>, path: Path, wire: &[u8], (answer, recent): (&Answer, &mut Recent)) {
+    fn send(&mut self, desk: &mut Centre<'_>, path: Path, wire: &[u8], (answer, recent): (&Answer, &mut Recent)) {
         let Path::Datagram(socket, to, outer) = path else { return };
         let bytes = match outer {
             None => wire,
@@ -226,8 +298,18 @@ impl Datagrams {
         }
     }
 
+    /// Sends a request to a seat.
+    pub fn ask(&mut self, desk: &mut Centre<'_>, (seat, planned_ns): (u32, u64), (socket, to): (u32, SocketAddr)) {
+        let Some(asking) = &mut desk.asking else { return };
+        asking.ask(seat, planned_ns, &mut self.request);
+        let sent = self.sockets.get(socket as usize).map(|socket| socket.send_to(&self.request, to));
+        if !matches!(sent, Some(Ok(_))) {
+            asking.failed();
+        }
+    }
+
     /// The end: counts what the kernel dropped.
-    pub fn close(&self, desk: &mut Desk<'_>) {
+    pub fn close(&self, desk: &mut Centre<'_>) {
         let lost = self.sockets.iter().filter_map(|socket| lost(socket.as_fd()));
         desk.count.own_drops += lost.map(u64::from).sum::<u64>();
     }

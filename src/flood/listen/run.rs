@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt::Write as _;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -83,8 +83,51 @@ fn both_families(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 /// A thread's share: all listeners, and one of every `threads` datagram sockets, so that an FSU is always heard by the same thread.
 fn share(bound: &[Bound], number: usize, threads: usize) -> io::Result<Sockets> {
     let listeners = bound.iter().filter_map(|bound| bound.listener.as_ref()).map(TcpListener::try_clone);
-    let datagrams = bound.iter().skip(number).step_by(threads.max(1)).map(|bound| bound.datagrams.try_clone());
+    let mine = bound.iter().enumerate().skip(number).step_by(threads.max(1));
+    let datagrams = mine.map(|(number, bound)| Ok::<_, io::Error>((number, bound.datagrams.try_clone()?)));
     Ok(Sockets { listeners: listeners.collect::<Result<_, _>>()?, datagrams: datagrams.collect::<Result<_, _>>()? })
+}
+
+/// What is open before the threads start.
+#[derive(Debug)]
+pub struct Opened {
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    /// By thread.
+    pub sockets: Vec<Sockets>,
+    /// What the threads share.
+    pub shared: Arc<Shared>,
+}
+
+impl Opened {
+    /// Binds all addresses.
+    ///
+    /// # Errors
+    /// An address that cannot be bound.
+    pub fn new(options: &Options) -> io::Result<Self> {
+        let bound: Vec<Bound> =
+            options.addresses.iter().map(|&address| bind(address, options.accepts)).collect::<Result<_, _>>()?;
+        let threads = options.threads.max(1);
+        let shared = Shared {
+            stop: AtomicBool::new(false),
+            glances: (0..threads).map(|_| Mutex::default()).collect(),
+            open: AtomicUsize::new(0),
+            busy: AtomicUsize::new(threads),
+            untold: AtomicU64::new(0),
+        };
+        Ok(Self {
+            addresses: bound.iter().map(|bound| bound.address).collect(),
+            sockets: (0..threads).map(|number| share(&bound, number, threads)).collect::<Result<_, _>>()?,
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+/// Says where it listens.
+pub fn tell(addresses: &[SocketAddr], say: Texts) {
+    for address in addresses {
+        fsu_net::unblocked::stderr(&say.lines(&format!("listening {address}\n")));
+    }
 }
 
 type Running = JoinHandle<io::Result<Count>>;
@@ -94,20 +137,12 @@ type Running = JoinHandle<io::Result<Count>>;
 /// # Errors
 /// An address that cannot be bound, and what a thread meets.
 pub fn run(options: &Arc<Options>, say: Texts, stop: &mut dyn FnMut() -> bool) -> io::Result<Listened> {
-    let bound: Vec<Bound> =
-        options.addresses.iter().map(|&address| bind(address, options.accepts)).collect::<Result<_, _>>()?;
-    let addresses: Vec<SocketAddr> = bound.iter().map(|bound| bound.address).collect();
+    let Opened { addresses, sockets, shared } = Opened::new(options)?;
     let started = jiff::Timestamp::now();
-    let threads = options.threads.max(1);
-    let shared = Arc::new(Shared {
-        stop: AtomicBool::new(false),
-        glances: (0..threads).map(|_| Mutex::default()).collect(),
-        open: AtomicUsize::new(0),
-    });
     let start = Instant::now();
     let mut running: Vec<Running> = Vec::new();
-    for number in 0..threads {
-        let (options, shared, sockets) = (Arc::clone(options), Arc::clone(&shared), share(&bound, number, threads)?);
+    for (number, sockets) in sockets.into_iter().enumerate() {
+        let (options, shared) = (Arc::clone(options), Arc::clone(&shared));
         let cpu = options.cpus.get(number % options.cpus.len().max(1)).copied();
         let work = move || {
             let pinned = pin(cpu);
@@ -120,10 +155,7 @@ pub fn run(options: &Arc<Options>, say: Texts, stop: &mut dyn FnMut() -> bool) -
         };
         running.push(Builder::new().name(format!("centre {number}")).spawn(work)?);
     }
-    drop(bound);
-    for address in &addresses {
-        fsu_net::unblocked::stderr(&say.lines(&format!("listening {address}\n")));
-    }
+    tell(&addresses, say);
     lines(options, &shared, (start, say), stop);
     shared.stop.store(true, Ordering::Relaxed);
     let mut count = Count::new(options.hearing.accounts.len(), options.hearing.cast.speakers.len());

@@ -1,10 +1,15 @@
 //! Connections that devices open.
 
 use super::Options;
+use super::ask::Way;
+use super::centre::Centre;
 use super::thread::{STREAM, Shared};
 use crate::hear::count::Closed;
-use crate::hear::desk::{Came, Desk, Path, Pending};
+use crate::hear::desk::{Came, Path, Pending};
+use crate::link::tcp::Next as Reply;
+use crate::link::unasked::is_taken;
 use crate::talk::Talk;
+use crate::talk::forms::Said;
 use crate::talk::recent::Recent;
 use crate::talk::stream::{Next, next};
 use fsu_plan::model::message::Transport;
@@ -38,6 +43,8 @@ pub struct Conn {
     turn: u32,
     /// The FSU, once it is known.
     speaker: Option<u32>,
+    /// Whose requests it gets, where it is asked.
+    seat: Option<u32>,
     /// Received and not yet a whole frame.
     begun: Vec<u8>,
     begun_ns: u64,
@@ -64,6 +71,7 @@ pub struct Streams<'a> {
     read: Vec<u8>,
     /// Acknowledgements of a turn.
     answers: Vec<u8>,
+    request: Vec<u8>,
 }
 
 impl<'a> Streams<'a> {
@@ -81,6 +89,7 @@ impl<'a> Streams<'a> {
             turns: 0,
             read: vec![0; READ_BYTES],
             answers: Vec::new(),
+            request: Vec::new(),
         }
     }
 
@@ -88,7 +97,7 @@ impl<'a> Streams<'a> {
     ///
     /// # Errors
     /// What epoll refuses.
-    pub fn accept(&mut self, desk: &mut Desk<'_>, listener: usize, shared: &Shared) -> io::Result<()> {
+    pub fn accept(&mut self, desk: &mut Centre<'_>, listener: usize, shared: &Shared) -> io::Result<()> {
         for _ in 0..ACCEPTS_A_TURN {
             let accepted = self.listeners.get(listener).map(TcpListener::accept);
             let stream = match accepted {
@@ -117,7 +126,7 @@ impl<'a> Streams<'a> {
         Ok(())
     }
 
-    fn add(&mut self, desk: &mut Desk<'_>, stream: TcpStream) -> io::Result<()> {
+    fn add(&mut self, desk: &mut Centre<'_>, stream: TcpStream) -> io::Result<()> {
         let at = self.free.pop().unwrap_or_else(|| {
             self.conns.push(None);
             self.conns.len() as u32 - 1
@@ -128,6 +137,7 @@ impl<'a> Streams<'a> {
             stream,
             turn: self.turns,
             speaker: None,
+            seat: desk.asking.as_mut().and_then(|asking| asking.unnamed(None, Way::Stream(at))),
             begun: Vec::new(),
             begun_ns: 0,
             out: Vec::new(),
@@ -146,7 +156,7 @@ impl<'a> Streams<'a> {
     ///
     /// # Errors
     /// What epoll refuses.
-    pub fn on_event(&mut self, desk: &mut Desk<'_>, at: u32, flags: EventFlags, shared: &Shared) -> io::Result<()> {
+    pub fn on_event(&mut self, desk: &mut Centre<'_>, at: u32, flags: EventFlags, shared: &Shared) -> io::Result<()> {
         let Some(mut conn) = self.conns.get_mut(at as usize).and_then(Option::take) else { return Ok(()) };
         let mut ended = None;
         if flags.contains(EventFlags::OUT) {
@@ -163,7 +173,7 @@ impl<'a> Streams<'a> {
     }
 
     /// Reads once. Returns why the connection ends, if it does.
-    fn read_from(&mut self, desk: &mut Desk<'_>, conn: &mut Conn, at: u32) -> io::Result<Option<Closed>> {
+    fn read_from(&mut self, desk: &mut Centre<'_>, conn: &mut Conn, at: u32) -> io::Result<Option<Closed>> {
         let count = match conn.stream.read(&mut self.read) {
             Ok(0) => return Ok(Some(Closed::Peer)),
             Ok(count) => count,
@@ -204,16 +214,35 @@ impl<'a> Streams<'a> {
     }
 
     /// Takes every whole frame. Returns how many bytes they were, and why the connection ends, if it does.
-    fn frames(&mut self, desk: &mut Desk<'_>, conn: &mut Conn, at: u32, bytes: &[u8]) -> (usize, Option<Closed>) {
+    fn frames(&mut self, desk: &mut Centre<'_>, conn: &mut Conn, at: u32, bytes: &[u8]) -> (usize, Option<Closed>) {
         let mut used = 0;
         while used < bytes.len() {
             let rest = &bytes[used..];
+            if let Some(len) = Self::reply(desk, conn, rest) {
+                used += len;
+                conn.garbage = 0;
+                continue;
+            }
             let found = next(&self.talks, rest, &mut desk.raw);
             conn.effort += found.effort as u64;
             if conn.effort > EFFORT_MIN + EFFORT_PER_BYTE * conn.received {
                 return (used, Some(Closed::Garbage));
             }
-            match found.next {
+            let found = match self.unasked(desk, conn, rest, found.next) {
+                Ok(next) => next,
+                Err((len, ended)) if ended.is_some() || len == 0 => {
+                    if used > 0 || conn.begun_ns == 0 {
+                        conn.begun_ns = desk.now_ns.max(1);
+                    }
+                    return (used + len, ended);
+                }
+                Err((len, _)) => {
+                    used += len;
+                    conn.garbage = 0;
+                    continue;
+                }
+            };
+            match found {
                 Next::More => {
                     if used > 0 || conn.begun_ns == 0 {
                         conn.begun_ns = desk.now_ns.max(1);
@@ -234,6 +263,7 @@ impl<'a> Streams<'a> {
                     let came = Came { talk: self.numbers[talk], said, wire: &rest[..len], known: conn.speaker };
                     let (speaker, answer) = desk.take(came, &mut conn.recent);
                     conn.speaker = conn.speaker.or(speaker);
+                    Self::seat(desk, conn, at, (self.numbers[talk], said));
                     match answer {
                         Some((answer, 0)) => {
                             self.answers.extend_from_slice(&desk.wire);
@@ -248,6 +278,88 @@ impl<'a> Streams<'a> {
         }
         conn.begun_ns = 0;
         (used, None)
+    }
+
+    /// What a connection begins with, if that is a right reply: its size.
+    #[inline]
+    fn reply(desk: &mut Centre<'_>, conn: &Conn, bytes: &[u8]) -> Option<usize> {
+        let (asking, seat) = desk.asking.as_mut().zip(conn.seat)?;
+        if !asking.is_reply(seat, bytes, true) {
+            return None;
+        }
+        let Reply::Reply(len) = asking.reply_len(seat, bytes) else { return None };
+        asking.settle(seat, bytes.get(..len)?);
+        Some(len)
+    }
+
+    /// What a connection begins with that is no right reply, where it is asked: what it is besides, or how many bytes of it were taken for
+    /// a wrong reply or one too many, and why the connection ends, if it does. Of none, more has to come.
+    fn unasked(
+        &self,
+        desk: &mut Centre<'_>,
+        conn: &Conn,
+        bytes: &[u8],
+        found: Next,
+    ) -> Result<Next, (usize, Option<Closed>)> {
+        let Some((asking, seat)) = desk.asking.as_mut().zip(conn.seat) else { return Ok(found) };
+        let len = match found {
+            Next::Frame { talk, said, .. } if is_taken(self.talks[talk], said) => return Ok(found),
+            Next::Frame { len, .. } => len,
+            Next::More | Next::Skip(_) => match (asking.reply_len(seat, bytes), found) {
+                (Reply::Reply(len), _) => len,
+                (Reply::More, _) => return Err((0, None)),
+                (Reply::Wrong, Next::More) => return Ok(found),
+                // Nobody knows where the next one begins.
+                (Reply::Wrong, _) => match asking.wrong_len(seat, bytes) {
+                    Some(len) => {
+                        asking.settle(seat, &bytes[..len]);
+                        return Err((bytes.len(), Some(Closed::Reply)));
+                    }
+                    None => return Ok(found),
+                },
+            },
+        };
+        asking.settle(seat, &bytes[..len]);
+        Err((len, None))
+    }
+
+    /// A connection has said something: it may be asked now.
+    fn seat(desk: &mut Centre<'_>, conn: &mut Conn, at: u32, (talk, said): (u32, Said)) {
+        let Some(asking) = desk.asking.as_mut().filter(|_| conn.seat.is_none()) else { return };
+        conn.seat = match conn.speaker {
+            Some(speaker) => asking.heard(speaker, Way::Stream(at)),
+            None if matches!(said, Said::Right(_)) => asking.unnamed(Some(talk), Way::Stream(at)),
+            None => None,
+        };
+    }
+
+    /// Sends a request to a seat.
+    ///
+    /// # Errors
+    /// What epoll refuses.
+    pub fn ask(&mut self, desk: &mut Centre<'_>, (seat, at, planned_ns): (u32, u32, u64)) -> io::Result<()> {
+        let Some(asking) = &mut desk.asking else { return Ok(()) };
+        let conn = self.conns.get_mut(at as usize).and_then(Option::take);
+        let Some(mut conn) = conn else {
+            asking.refused(seat);
+            return Ok(());
+        };
+        if conn.out.is_empty() {
+            let mut request = std::mem::take(&mut self.request);
+            asking.ask(seat, planned_ns, &mut request);
+            // What is wrong with the connection is found at the next look.
+            let written = self.write(&mut conn, at, &request)?;
+            self.request = request;
+            if written.is_some()
+                && let Some(asking) = &mut desk.asking
+            {
+                asking.failed();
+            }
+        } else {
+            asking.refused(seat);
+        }
+        self.conns[at as usize] = Some(conn);
+        Ok(())
     }
 
     /// Writes, or keeps what the connection does not take. Returns why it ends, if it does.
@@ -288,7 +400,7 @@ impl<'a> Streams<'a> {
     }
 
     /// An acknowledgement that was put off is due.
-    pub fn send_later(&mut self, desk: &mut Desk<'_>, pending: &Pending) {
+    pub fn send_later(&mut self, desk: &mut Centre<'_>, pending: &Pending) {
         let Path::Stream(at, turn) = pending.path else { return };
         let there = self.conns.get_mut(at as usize).and_then(|conn| conn.take_if(|conn| conn.turn == turn));
         let Some(mut conn) = there else { return desk.failed(&pending.answer) };
@@ -301,7 +413,7 @@ impl<'a> Streams<'a> {
     }
 
     /// Closes connections whose frame does not come, and those that do not take what they are sent.
-    pub fn sweep(&mut self, desk: &mut Desk<'_>, shared: &Shared) {
+    pub fn sweep(&mut self, desk: &mut Centre<'_>, shared: &Shared) {
         for at in 0..self.conns.len() as u32 {
             let why = self.conns[at as usize].as_ref().and_then(|conn| {
                 let is_half =
@@ -318,16 +430,31 @@ impl<'a> Streams<'a> {
     }
 
     /// A connection ends. What was begun of a frame is no frame.
-    fn end(&mut self, desk: &mut Desk<'_>, (at, conn): (u32, &Conn), why: Closed, shared: &Shared) {
+    fn end(&mut self, desk: &mut Centre<'_>, (at, conn): (u32, &Conn), why: Closed, shared: &Shared) {
         desk.count.garbage_bytes += conn.begun.len() as u64;
+        Self::leave(desk, (at, conn));
         *desk.count.closed.entry(why).or_default() += 1;
         desk.count.open -= 1;
         shared.open.fetch_sub(1, Ordering::Relaxed);
         self.free.push(at);
     }
 
+    /// A connection is asked no more.
+    fn leave(desk: &mut Centre<'_>, (at, conn): (u32, &Conn)) {
+        match (&mut desk.asking, conn.seat) {
+            (Some(asking), Some(seat)) => asking.lose(seat, at),
+            (Some(asking), None) => asking.untold += u64::from(conn.speaker.is_none()),
+            (None, _) => {}
+        }
+    }
+
     /// The end: what is open stays counted as open.
-    pub fn close(&mut self, desk: &mut Desk<'_>, shared: &Shared) {
+    pub fn close(&mut self, desk: &mut Centre<'_>, shared: &Shared) {
+        for (at, conn) in self.conns.iter().enumerate() {
+            if let Some(conn) = conn {
+                Self::leave(desk, (at as u32, conn));
+            }
+        }
         shared.open.fetch_sub(desk.count.open as usize, Ordering::Relaxed);
         self.conns.clear();
     }

@@ -1,6 +1,7 @@
 //! A centre that tests turn by hand: real sockets, and a clock that they set.
 
 use super::Options;
+use super::centre::Centre;
 use crate::clock::Clock;
 use crate::hear::Hearing;
 use crate::hear::acks::AckPolicy;
@@ -30,13 +31,14 @@ pub(crate) fn options(acks: AckPolicy) -> Options {
         threads: 1,
         cpus: Vec::new(),
         connections_max: 2,
+        asked: None,
         quiet: true,
     }
 }
 
 /// Its desk.
-pub(crate) fn desk(options: &Options) -> Desk<'_> {
-    Desk::new(&options.hearing, 0, Clock(Instant::now()))
+pub(crate) fn desk(options: &Options) -> Centre<'_> {
+    Centre { desk: Desk::new(&options.hearing, 0, Clock(Instant::now())), asking: None }
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub struct Choice {
     pub ports: HashMap<(String, Transport), SocketAddr>,
     /// Instead of every host.
     pub host: Option<IpAddr>,
+    /// They are asked where they come from: no port has to be known.
+    pub listens: bool,
 }
 
 /// Why there is no FSU to ask.
@@ -145,7 +147,8 @@ impl Choice {
         let mut targets = Vec::new();
         for &fsu in chosen {
             let Some(profile) = profiles.of(fsu, wanted)? else { continue };
-            let Some(address) = self.address(fsu) else {
+            let nowhere = self.listens.then_some(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+            let Some(address) = self.address(fsu).or(nowhere) else {
                 return Err(TargetError::NoPort((&*fsu.name).into()));
             };
             let rtn_flag = fsu.accept_rtn_flags.asked();

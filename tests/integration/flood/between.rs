@@ -5,7 +5,7 @@ use crate::harness::{Run, Tree, fsu};
 use serde_json::{Value, json};
 
 /// The meter greets, and raises alarms as long as they are acknowledged, three in all. 03 acknowledges both by the tag.
-const RULES: &str = r#"{
+pub(super) const RULES: &str = r#"{
   "01": {"data": {"level": 513}}, "02": {"timeout": true}, "04": {}, "05": {},
   "messages": {
     "hello": {"frame": "01", "on": "connect", "data": {"{pdu_left}address": "${param(at)}$", "tag": "AAAA", "level": 1},
@@ -16,7 +16,7 @@ const RULES: &str = r#"{
 }"#;
 
 /// received, acked, wrong of a message
-fn message(report: &Value, name: &str) -> [u64; 3] {
+pub(super) fn message(report: &Value, name: &str) -> [u64; 3] {
     let all = report["messages"]["messages"].as_array().unwrap_or_else(|| panic!("{report:#}"));
     let of = all.iter().find(|one| one["message"] == name).expect("the message");
     ["received", "acked", "wrong"].map(|key| of[key].as_u64().expect("a count"))

@@ -37,7 +37,7 @@ fn fleet() -> Tree {
 }
 
 /// A centre that listens.
-struct Centre {
+pub(super) struct Centre {
     child: Child,
     address: SocketAddr,
     rest: JoinHandle<String>,
@@ -48,7 +48,7 @@ impl Centre {
         Self::listen(tree, &["127.0.0.1:0"], args)
     }
 
-    fn listen(tree: &Tree, at: &[&str], args: &[&str]) -> Self {
+    pub(super) fn listen(tree: &Tree, at: &[&str], args: &[&str]) -> Self {
         let mut command = Command::new(PROGRAM);
         command.args(["flood", "--listen"]).args(at).arg("--config").arg(tree.path("sys_config.json"));
         command.arg("--json").arg(tree.path("report.json")).args(args).current_dir(tree.path(""));
@@ -65,21 +65,26 @@ impl Centre {
         Self { child, address: address.expect("an address"), rest }
     }
 
-    fn dial(&self) -> TcpStream {
+    pub(super) fn dial(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("it accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
         stream
     }
 
-    /// Ends it. Returns its exit code, what it printed, and its report.
-    fn stop(mut self, tree: &Tree) -> (Option<i32>, String, Value) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+    /// Waits until it ends by itself. Returns its exit code, what it printed, and its report.
+    pub(super) fn end(mut self, tree: &Tree) -> (Option<i32>, String, Value) {
         let mut said = String::new();
         self.child.stdout.take().expect("piped").read_to_string(&mut said).expect("text");
         let code = self.child.wait().expect("it ends").code();
         let errors = self.rest.join().expect("read");
         let report = std::fs::read_to_string(tree.path("report.json")).unwrap_or_else(|_| panic!("{said}{errors}"));
         (code, said, serde_json::from_str(&report).expect("JSON"))
+    }
+
+    /// Ends it. Returns its exit code, what it printed, and its report.
+    pub(super) fn stop(self, tree: &Tree) -> (Option<i32>, String, Value) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        self.end(tree)
     }
 }
 
@@ -194,7 +199,7 @@ fn what_a_centre_leaves_out_is_sent_again_and_both_ends_agree() {
 }
 
 /// A port that is free for both kinds of sockets at the moment.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let port = udp.local_addr().expect("bound").port();
     let tcp = TcpListener::bind(("127.0.0.1", port));
@@ -255,7 +260,7 @@ fn a_centre_says_what_it_cannot_do() {
     check(&[&["--ack-drop", "0.5"], &config[..]].concat(), "--ack-drop is for a centre: give --listen ADDR, too");
     check(&["--listen", "127.0.0.1:0", "--ack-drop", "2"], "a part from 0 to 1, or 0% to 100%");
     check(&["--listen", "127.0.0.1:0", "--ack-delay", "9-1"], "9-1: the first is larger");
-    check(&["--listen", "127.0.0.1:0", "--mix", "01"], "--mix");
+    check(&["--listen", "127.0.0.1:0", "--echo"], "--echo");
     check(&["--listen", "127.0.0.1:0"], "no FSU of the configuration sends heartbeats or messages");
     check(&[&["--listen"], &config[..]].concat(), "--listen: no FSU of the configuration connects to this machine");
     check(&["--listen", "nowhere"], "nowhere: ADDRESS:PORT");

@@ -68,8 +68,7 @@ fn n15_a_centre_refuses_what_it_cannot_do_and_fails_when_nobody_is_heard() {
         command.args(["flood", "--centre", &at, "--config"]).arg(tree.path("sys_config.json"));
         run_to_end(command.args(args))
     };
-    for refused in [&["--rate", "5"][..], &["--mix", "01"], &["--broadcast"], &["--warmup", "1"], &["--requests", "1"]]
-    {
+    for refused in [&["--broadcast"][..], &["--tcp"], &["--warmup", "1"], &["--max-loss", "1"], &["--echo"]] {
         let ended = listen(&[refused, &["--seconds", "0.1"]].concat());
         assert!(ended.code == Some(2) && ended.stderr.contains(refused[0]), "{refused:?}: {ended:?}");
     }

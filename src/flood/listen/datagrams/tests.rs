@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A centre's socket, and one of an FSU that is not where the configuration says.
 struct Hall<'a> {
     datagrams: Datagrams,
-    desk: Desk<'a>,
+    desk: Centre<'a>,
     fsu: UdpSocket,
 }
 

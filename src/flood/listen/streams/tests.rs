@@ -5,7 +5,7 @@ use crate::hear::acks::AckPolicy;
 use crate::listen::tests::{desk, options};
 use crate::talk::tests::frame;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 const MS: u64 = 1_000_000;
@@ -13,7 +13,7 @@ const MS: u64 = 1_000_000;
 /// A centre, turned by hand.
 struct Hall<'a> {
     streams: Streams<'a>,
-    desk: Desk<'a>,
+    desk: Centre<'a>,
     shared: Shared,
     address: SocketAddr,
 }
@@ -27,7 +27,13 @@ impl<'a> Hall<'a> {
         Self {
             streams: Streams::new(options, vec![listener], epoll),
             desk: desk(options),
-            shared: Shared { stop: AtomicBool::new(false), glances: Vec::new(), open: AtomicUsize::new(0) },
+            shared: Shared {
+                stop: AtomicBool::new(false),
+                glances: Vec::new(),
+                open: AtomicUsize::new(0),
+                busy: AtomicUsize::new(0),
+                untold: AtomicU64::new(0),
+            },
             address,
         }
     }
