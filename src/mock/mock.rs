@@ -198,6 +198,18 @@ impl Mock {
         self.speak(fsu, Audience::Some, moment, sink)
     }
 
+    /// The last connection of an FSU is gone: its devices are in no state.
+    pub fn on_disconnected(&mut self, fsu: usize, moment: Moment) {
+        if let Some(mut turn) = self.turn(fsu, moment) {
+            speak::disconnect(&mut turn);
+        }
+    }
+
+    /// Whether what happened in the last calls makes an FSU close its connections (`"else": "reconnect"`). Telling it once is enough.
+    pub fn hangs_up(&mut self) -> bool {
+        std::mem::take(&mut self.scratch.talked.hangs_up)
+    }
+
     /// A trigger: each device of the FSU with such a message says it at the next [`Mock::speak`].
     ///
     /// # Errors

@@ -160,7 +160,16 @@ impl<'a> Desk<'a> {
     fn right(&mut self, came: Came<'_>, form: u32, speaker: Option<u32>, recent: &mut Recent) -> Option<(Answer, u64)> {
         let talk = self.talk(came.talk);
         let (message, shape) = (talk.message(form), &talk.forms[form as usize]);
-        if shape.part > 0 {
+        let now_ms = self.now_ns / 1_000_000;
+        let rule = &message.rule;
+        let is_further = match rule.cycle {
+            Some(_) if rule.burst > 1 => {
+                let gap_ms = rule.gaps_ms.iter().copied().max().unwrap_or(0);
+                recent.is_further(shape.message, rule.burst, u64::from(gap_ms) + SLACK_MS, now_ms)
+            }
+            _ => shape.part > 0,
+        };
+        if is_further {
             self.count.messages[message.account as usize].further += 1;
             return None;
         }

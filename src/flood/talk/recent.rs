@@ -37,9 +37,18 @@ struct Entry {
     is_acked: bool,
 }
 
+/// How far a message is that is several frames of a cycle.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    message: u16,
+    /// Frames that came.
+    done: u32,
+    at_ms: u64,
+}
+
 /// What is remembered: nothing takes no memory.
 #[derive(Debug, Default)]
-pub struct Recent(VecDeque<Entry>);
+pub struct Recent(VecDeque<Entry>, Vec<Part>);
 
 impl Recent {
     /// A message came that waits for an acknowledgement.
@@ -65,6 +74,20 @@ impl Recent {
         again
     }
 
+    /// A frame came of a message that is `of` frames of a cycle, at most `gap_ms` apart. Is it another one of the message before it?
+    pub fn is_further(&mut self, message: u16, of: u32, gap_ms: u64, now_ms: u64) -> bool {
+        let known = self.1.iter().position(|part| part.message == message);
+        let at = known.unwrap_or_else(|| {
+            self.1.push(Part { message, done: 0, at_ms: 0 });
+            self.1.len() - 1
+        });
+        let part = &mut self.1[at];
+        let is_further = part.done > 0 && part.done < of && now_ms <= part.at_ms.saturating_add(gap_ms);
+        part.done = if is_further { part.done + 1 } else { 1 };
+        part.at_ms = now_ms;
+        is_further
+    }
+
     /// A right acknowledgement was sent. True if it is the message's first, and its sender still waits for one.
     pub fn acked(&mut self, hash: u64, message: u16) -> bool {
         let same = |entry: &&mut Entry| (entry.hash, entry.message) == (hash, message);
@@ -74,7 +97,7 @@ impl Recent {
 
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
-        self.0.capacity() * size_of::<Entry>()
+        self.0.capacity() * size_of::<Entry>() + self.1.capacity() * size_of::<Part>()
     }
 }
 
@@ -118,6 +141,18 @@ mod tests {
         check("A!A!", "nd-");
         check("A4B!A", "nnn");
         check("A!!", "n-");
+    }
+
+    #[test]
+    fn frames_of_a_cycle_are_one_message() {
+        let mut recent = Recent::default();
+        let mut at = |message, now_ms| recent.is_further(message, 3, 100, now_ms);
+        assert_eq!(
+            [at(0, 0), at(0, 10), at(1, 15), at(0, 20), at(0, 30), at(1, 40)],
+            [false, true, false, true, false, true]
+        );
+        // One was lost: what comes after the gap begins anew.
+        assert_eq!([at(0, 40), at(0, 200), at(0, 210), at(0, 220), at(0, 230)], [true, false, true, true, false]);
     }
 
     #[test]

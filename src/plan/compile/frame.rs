@@ -149,7 +149,7 @@ fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
         }
         // An empty text is zero, or padding.
         // The rules are compiled with it.
-        Some(value) if is_match(raw) && own_value::expression(value).is_some() => {}
+        Some(value) if own_value::expression(value).is_some() => {}
         Some(value) if is_function(value) => {
             sample::function(diags, slot, value);
             if is_match(raw) {

@@ -13,17 +13,18 @@ pub(super) fn expression(value: &At<Json>) -> Option<&str> {
     (!inner.contains("}$") && behind.any(|rest| rest.trim_start().starts_with('('))).then_some(inner)
 }
 
-/// What every request of a template has to fulfil: conditions, and where their values are. A value of the header that reads a
-/// parameter is marked `match`; another one was reported.
+/// What every request of a template has to fulfil: conditions, and where their values are. A value that reads a parameter and is not
+/// marked `match` is what messages carry, and no condition.
 pub(super) fn conditions(draft: &TemplateDraft) -> Vec<(String, Pos)> {
     let left = draft.plan.left.iter().map(|field| ("{pdu_left}", field));
     let fields = left.chain(draft.plan.tail.iter().map(|field| ("{pdu_tailer}", field)));
-    let condition = |((area, field), value): ((&str, &crate::model::field::Field), &Option<At<Json>>)| {
-        let value = value.as_ref()?;
-        let own = expression(value)?;
-        Some((format!("#{{{area}_{}}}# == {own}", field.name), value.pos))
-    };
-    fields.zip(&draft.around).filter_map(condition).collect()
+    let condition =
+        |((area, field), (value, is_matched)): ((&str, &crate::model::field::Field), (&Option<At<Json>>, &bool))| {
+            let value = value.as_ref().filter(|_| *is_matched)?;
+            let own = expression(value)?;
+            Some((format!("#{{{area}_{}}}# == {own}", field.name), value.pos))
+        };
+    fields.zip(draft.around.iter().zip(&draft.matched)).filter_map(condition).collect()
 }
 
 /// Reports what answers without a rule, and so would answer a frame for another device.

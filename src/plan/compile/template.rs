@@ -55,6 +55,8 @@ pub struct TemplateDraft {
     pub path: PathBuf,
     /// The values of the header's fields, then of the tail's.
     pub around: Vec<Option<At<Json>>>,
+    /// By the same: requests must carry that value.
+    pub matched: Vec<bool>,
     /// Its other layouts: the name in `frames`, and what was compiled.
     pub layouts: Vec<(Box<str>, TemplateDraft)>,
 }
@@ -146,6 +148,7 @@ pub(super) fn layout(
         refusal,
         rule_files: raw.rule_file_list.iter().flatten().chain(&raw.rule_file).cloned().collect(),
         path: path.to_owned(),
+        matched: around.clone().map(|field| field.value.matches.as_ref().is_some_and(|is| is.value)).collect(),
         around: around.map(|field| field.value.value.clone()).collect(),
         layouts: Vec::new(),
     })

@@ -50,6 +50,25 @@ fn what_is_said_between_replies_is_acknowledged_and_counted() {
     }
 }
 
+/// A header field's own value is what messages carry; without `match` requests are answered whatever they have there.
+#[test]
+fn a_parameter_as_a_header_fields_value_is_said() {
+    let of = |at: &str| json!({"params": {"at": at}});
+    let fsus = [fsu("one", "20250127", "tcp", &of("11")), fsu("two", "20250128", "tcp", &of("12"))];
+    let tree = Tree::new(&fsus, &json!({}));
+    let template = std::fs::read(tree.path("meter/template.json")).expect("a file");
+    let mut template: Value = serde_json::from_slice(&template).expect("JSON");
+    let left = template["protocol"]["pdu_left"].as_array_mut().expect("fields");
+    let address = left.iter_mut().find(|field| field["name"] == "address").expect("the field");
+    address["value"] = json!("${param(at)}$");
+    tree.write("meter/template.json", &template.to_string());
+    tree.write("meter/rules/default.json", &RULES.replace("\"{pdu_left}address\": \"${param(at)}$\", ", ""));
+    let run = Run::start(&tree, &[]);
+    let (ended, report) = flood(&tree, &run.said, &["--mix", "01", "--rate", "400", "--seconds", "1", "--tcp"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}\n{report:#}");
+    assert_eq!((message(&report, "hello"), &report["messages"]["fsus"]), ([2, 2, 0], &json!(2)), "{report:#}");
+}
+
 #[test]
 fn a_ledger_needs_something_to_tell() {
     let tree = super::fleet();
