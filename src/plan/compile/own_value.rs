@@ -4,6 +4,7 @@
 use super::template::TemplateDraft;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
+use crate::model::field::Field;
 
 /// The expression of a `value` that reads a parameter: `param(addr)` of `${param(addr)}$`. `None`: it is another value.
 pub(super) fn expression(value: &At<Json>) -> Option<&str> {
@@ -18,13 +19,14 @@ pub(super) fn expression(value: &At<Json>) -> Option<&str> {
 pub(super) fn conditions(draft: &TemplateDraft) -> Vec<(String, Pos)> {
     let left = draft.plan.left.iter().map(|field| ("{pdu_left}", field));
     let fields = left.chain(draft.plan.tail.iter().map(|field| ("{pdu_tailer}", field)));
-    let condition =
-        |((area, field), (value, is_matched)): ((&str, &crate::model::field::Field), (&Option<At<Json>>, &bool))| {
-            let value = value.as_ref().filter(|_| *is_matched)?;
-            let own = expression(value)?;
-            Some((format!("#{{{area}_{}}}# == {own}", field.name), value.pos))
-        };
-    fields.zip(draft.around.iter().zip(&draft.matched)).filter_map(condition).collect()
+    let values = draft.around.iter().zip(&draft.matched);
+    let matched = fields.zip(values).filter(|(_, (_, is_matched))| **is_matched);
+    let condition = |((area, field), value): ((&str, &Field), &Option<At<Json>>)| {
+        let value = value.as_ref()?;
+        let own = expression(value)?;
+        Some((format!("#{{{area}_{}}}# == {own}", field.name), value.pos))
+    };
+    matched.filter_map(|(field, (value, _))| condition((field, value))).collect()
 }
 
 /// Reports what answers without a rule, and so would answer a frame for another device.
