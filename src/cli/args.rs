@@ -46,7 +46,7 @@ configuration has errors, they are shown and the old one stays in use.
 SIGTERM or SIGINT ends the run: nothing more is read, replies that are due within 5 s are sent, and the counters are \
 printed. A second one, at least 200 ms after the first, ends it at once, with exit code 143 or 130.
 
-If --stats, --fault-ledger or --message-ledger is `-`, standard output carries that alone, and everything else goes to standard error.";
+If --stats, --fault-ledger, --message-ledger or --journal is `-`, standard output carries that alone, and everything else goes to standard error.";
 
 const FLOOD_EXAMPLES: &str = "\
 Examples:
@@ -261,6 +261,12 @@ pub struct RunArgs {
     /// Write a JSON line for everything that becomes of a device's messages to this file, emptied first; - is standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub message_ledger: Option<PathBuf>,
+    /// Write a JSON line for every change that is made while it runs to this file, emptied first; - is standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub journal: Option<PathBuf>,
+    /// Make the changes of this journal again, before the same frames, with its seed
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub play: Option<PathBuf>,
     /// Directory of the system log and the device logs, instead of log.dir
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub log_dir: Option<PathBuf>,

@@ -13,7 +13,8 @@ use fsu_net::unblocked;
 use fsu_plan::texts::Texts;
 use fsu_serve::fleet::prepare::Prepared;
 use fsu_serve::fleet::run::{Event, RunEnd, Show};
-use fsu_serve::fleet::{DriverChoice, FleetOptions, cpus, signals, stats};
+use fsu_serve::fleet::{DriverChoice, FleetError, FleetOptions, cpus, signals, stats};
+use fsu_serve::steer::journal::Journal;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -52,9 +53,12 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
     }
     let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
     let listed = listed.map_err(|error| usage(error.to_string()))?;
-    let ledgers =
-        [("--fault-ledger", args.fault_ledger.as_deref()), ("--message-ledger", args.message_ledger.as_deref())];
-    let words = Words::beside(&[("--stats", args.stats.as_deref()), ledgers[0], ledgers[1]]);
+    let ledgers = [
+        ("--fault-ledger", args.fault_ledger.as_deref()),
+        ("--message-ledger", args.message_ledger.as_deref()),
+        ("--journal", args.journal.as_deref()),
+    ];
+    let words = Words::beside(&[("--stats", args.stats.as_deref()), ledgers[0], ledgers[1], ledgers[2]]);
     let words = words.map_err(|error| usage(error.to_string()))?;
     let claim = |path: &PathBuf| {
         OutFile::claim(path).map_err(|error| usage(format!("--stats {}: cannot be written: {error}", path.display())))
@@ -62,8 +66,10 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
     let stats = args.stats.as_ref().map(claim).transpose()?;
     let (fleet, files) = load_files(&args.which.origin(), say)?;
     let claim = |(option, path): (&str, Option<&Path>)| path.map(|path| claim_ledger(option, path)).transpose();
-    let [fault_ledger, message_ledger] = ledgers.map(claim);
-    let (fault_ledger, message_ledger) = (fault_ledger?, message_ledger?);
+    // Before the file is emptied, if it is the same.
+    let play = args.play.as_deref().map(Journal::read).transpose().map_err(FleetError::from)?;
+    let [fault_ledger, message_ledger, journal] = ledgers.map(claim);
+    let (fault_ledger, message_ledger, journal) = (fault_ledger?, message_ledger?, journal?);
     let options = FleetOptions {
         config: args.which.origin(),
         shards: args.shards,
@@ -83,6 +89,8 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         fault_ledger,
         message_ledger,
         steer: args.control.control != Some(Where::Off),
+        journal,
+        play,
     };
     let prepared = Prepared::new(options, fleet, files)?;
     if let Some(warning) = &prepared.warning {

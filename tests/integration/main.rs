@@ -24,6 +24,7 @@ mod gallery;
 mod harness;
 mod homes;
 mod ipv6;
+mod journal;
 mod lateness;
 mod layouts;
 mod ledger;

@@ -79,15 +79,6 @@ pub fn store(turn: &mut Turn<'_>, named: Named<'_>, at: usize, bytes: &[u8]) -> 
     Ok(())
 }
 
-/// Makes the memory of all devices, as their first request does, so that it can be looked at.
-pub fn make_memory(turn: &mut Turn<'_>) {
-    let fsu = turn.fsu;
-    turn.state.devices.made(fsu);
-    for (number, _) in fsu.devices.iter().enumerate().filter(|(_, device)| device.is_own()) {
-        with_kept(turn, number, |inputs| inputs.kept().map(drop));
-    }
-}
-
 /// The devices that are meant, if all of them can; if none has it, why.
 fn devices(
     turn: &Turn<'_>,

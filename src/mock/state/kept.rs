@@ -79,6 +79,11 @@ impl DeviceKept {
         value.rem_euclid(many) as i64
     }
 
+    /// How often a counter was drawn since it began.
+    pub fn drawn(&self, number: u16) -> u64 {
+        self.live.as_ref().and_then(|live| live.counts.get(usize::from(number))).copied().unwrap_or(0)
+    }
+
     /// A counter begins again.
     pub fn restart(&mut self, number: u16) {
         if let Some(count) = self.live.as_mut().and_then(|live| live.counts.get_mut(usize::from(number))) {

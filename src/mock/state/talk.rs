@@ -132,6 +132,16 @@ impl Talk {
         self.waiting.len()
     }
 
+    /// Those of them with that number.
+    pub fn pending_of(&self, message: usize) -> usize {
+        self.waiting.iter().filter(|waiting| usize::from(waiting.message) == message).count()
+    }
+
+    /// How often a message was raised.
+    pub fn raised(&self, message: usize) -> u64 {
+        self.places.get(message).map_or(0, |place| place.number)
+    }
+
     /// Whether no more messages may be to leave.
     pub fn is_full(&self) -> bool {
         self.wanted.len() >= WANTED_MAX

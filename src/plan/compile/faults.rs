@@ -3,6 +3,7 @@
 use super::number::{milliseconds, whole};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
+use crate::config::load::load_text;
 use crate::config::raw::{RawFaultDelay, RawFaults, RawFaultsAt, RawSysConfig};
 use crate::config::steps::step;
 use crate::model::fault::{FaultKind, FaultSet, FsuFaults, PIECES_MAX, Scheduled};
@@ -80,6 +81,18 @@ pub fn set(diags: &mut Diags, raw: &At<RawFaults>, place: Level, limited: &mut V
         set.offline = Some(at.value);
     }
     set
+}
+
+/// A `faults` object as of sys_config.json, from its text; or all that is wrong with it, a line each.
+///
+/// # Errors
+/// What is wrong; an unknown key is.
+pub fn from_text(text: &str) -> Result<FaultSet, Vec<String>> {
+    let mut diags = Diags::default();
+    let raw = load_text::<RawFaults>(&mut diags, "faults", text.to_owned());
+    let faults = raw.map(|raw| set(&mut diags, &raw, Level::Fleet, &mut Vec::new()));
+    diags.make_strict();
+    faults.filter(|_| !diags.has_errors()).ok_or_else(|| diags.all_lines().collect())
 }
 
 fn probability(diags: &mut Diags, pos: Pos, p: Option<&At<f64>>) -> f64 {

@@ -196,11 +196,11 @@ impl Crew {
         chosen: &Chosen,
         logger: &LoggerHandle,
         (bound, ways): (Vec<Bound>, Ways),
-        (run, own): (RunContext, Own),
+        ((run, own), steer): ((RunContext, Own), Option<SteerSpec>),
     ) -> Result<Self, CrewError> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
         let (executor, driver) = (chosen.executor, chosen.driver);
-        let (tide, tuning, steer) = (Arc::default(), prepared.tuning, prepared.steer.then(SteerSpec::default));
+        let (tide, tuning) = (Arc::default(), prepared.tuning);
         let common = Common { executor, driver, fleet, run, own, tide, tuning, steer };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, (bound, ways), |shard| logger.tap(shard, fsus))

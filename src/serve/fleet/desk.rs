@@ -2,7 +2,7 @@
 
 use super::prepare::{Chosen, Prepared};
 use super::reload::{ERRORS_LOGGED_MAX, ReloadOutcome, Serving};
-use crate::steer::{About, ReloadRefused, Request, Steering, View};
+use crate::steer::{About, Happening, ReloadRefused, Request, Steering, View};
 use crossbeam_channel::{Receiver, never};
 use fsu_plan::config::diag::Diags;
 use jiff::Timestamp;
@@ -20,6 +20,9 @@ pub(super) struct Desk {
     reading: Vec<Answer>,
 }
 
+/// Both ends of where it is told what happens.
+pub(super) type Happenings = (flume::Sender<Happening>, flume::Receiver<Happening>);
+
 type Answer = flume::Sender<Result<String, ReloadRefused>>;
 
 impl Desk {
@@ -28,7 +31,7 @@ impl Desk {
         prepared: &Prepared,
         chosen: &Chosen,
         serving: &Serving<'_>,
-        (started, since): (Timestamp, Instant),
+        ((started, since), happenings): ((Timestamp, Instant), Happenings),
     ) -> Self {
         if !prepared.steer {
             return Self::default();
@@ -44,7 +47,8 @@ impl Desk {
             started,
             since,
         };
-        let (steering, requests) = Steering::new(serving.crew().lines(), view(Arc::new(about), serving, None));
+        let (steering, requests) =
+            Steering::new(serving.crew().lines(), view(Arc::new(about), serving, None), happenings);
         Self { steering: Some(steering), requests: Some(requests), ..Self::default() }
     }
 
@@ -94,6 +98,8 @@ impl Desk {
     fn tell(&mut self, serving: &Serving<'_>, done: &Result<String, ReloadRefused>) {
         let failure = done.as_ref().err().map(|refused| refused.message.clone());
         if let Some(steering) = &self.steering {
+            let summary = done.as_ref().map_or_else(|refused| refused.message.clone(), Clone::clone);
+            steering.tell(Happening::Reload { done: done.is_ok(), summary });
             steering.show(|before| view(Arc::clone(&before.about), serving, failure));
         }
         // Whoever asked may be gone.

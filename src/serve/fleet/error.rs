@@ -4,6 +4,7 @@ use super::crew::CrewError;
 use super::machine::Missing;
 use super::sockets::BindError;
 use super::xdp::Lack;
+use crate::steer::journal::JournalError;
 use fsu_plan::exit::Exit;
 use std::fmt::{Display, Write as _};
 use std::io;
@@ -54,6 +55,20 @@ pub enum FleetError {
     /// The files of the configuration cannot be watched.
     #[error("--watch: {0}")]
     Watch(#[from] notify::Error),
+    /// A journal that cannot be played.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The seed of the journal is another one.
+    #[error("--seed {seed}: the journal of --play has seed {journal}; leave --seed out")]
+    SeedOfJournal {
+        /// That of the command line.
+        seed: u64,
+        /// That of the journal.
+        journal: u64,
+    },
+    /// The journal cannot be begun.
+    #[error("--journal: cannot be written: {0}")]
+    JournalFile(#[source] io::Error),
     /// Shards that do not start.
     #[error(transparent)]
     Start(#[from] CrewError),
@@ -63,7 +78,12 @@ impl FleetError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::LateLimit(_) | Self::Logs { .. } | Self::OneSocketRing => Exit::Usage,
+            Self::LateLimit(_)
+            | Self::Logs { .. }
+            | Self::OneSocketRing
+            | Self::Journal(_)
+            | Self::SeedOfJournal { .. }
+            | Self::JournalFile(_) => Exit::Usage,
             Self::Bind(_) => Exit::Bind,
             Self::Lacking(_)
             | Self::NoRing { .. }

@@ -1,6 +1,7 @@
 //! The options of a run, independent of the command line.
 
 use super::read::Origin;
+use crate::steer::journal::Journal;
 use fsu_plan::model::share::Partition;
 use fsu_plan::words;
 use std::net::IpAddr;
@@ -58,4 +59,8 @@ pub struct FleetOptions {
     pub message_ledger: Option<PathBuf>,
     /// The run can be watched and steered ([`crate::steer`]).
     pub steer: bool,
+    /// The file for a JSON line per change that is made; the caller empties it.
+    pub journal: Option<PathBuf>,
+    /// A journal whose changes are made again.
+    pub play: Option<Journal>,
 }

@@ -9,6 +9,8 @@ use super::read::Origin;
 use super::xdp;
 use crate::devlog::{LoggerConfig, OPEN_FILES_MAX, OPEN_FILES_MIN};
 use crate::driver::{DriverKind, Executor, Tuning};
+use crate::shard::steer::record::Plays;
+use crate::steer::journal::{Journal, config_hash};
 use fsu_core::moment::RunContext;
 use fsu_net::probe::ring_missing;
 use fsu_net::xdp::device::Device;
@@ -60,6 +62,12 @@ pub struct Prepared {
     pub watched: Option<Vec<PathBuf>>,
     /// The run can be watched and steered.
     pub steer: bool,
+    /// The file of the journal; emptied already.
+    pub journal: Option<PathBuf>,
+    /// Changes that are made again, by FSU number.
+    pub plays: Plays,
+    /// Stands for the configuration's files.
+    pub config_hash: String,
     /// Shards share processors: how many, for people.
     pub warning: Option<String>,
 }
@@ -193,12 +201,24 @@ impl Prepared {
         let warning = shared.then(|| {
             format!("warning: {} on {}: some share one", count(cpus.len(), "shard"), count(pool, "processor"))
         });
+        let is_hashed = options.journal.is_some() || options.play.is_some();
+        let config_hash = if is_hashed { config_hash(files.iter().map(|file| &**file)) } else { String::new() };
+        let played = options.play.as_ref().map(|journal| journal.head.seed);
+        let warning =
+            warning.into_iter().chain(options.play.as_ref().and_then(|journal| other_files(journal, &config_hash)));
+        let warning = warning.reduce(|one, other| format!("{one}\n{other}"));
+        let plays = options.play.as_ref().map(|journal| journal.plays(&fleet)).transpose()?.unwrap_or_default();
+        if let (Some(seed), Some(journal)) = (options.seed, played)
+            && seed != journal
+        {
+            return Err(FleetError::SeedOfJournal { seed, journal });
+        }
         Ok(Self {
             performance: fleet.performance.skip_delay || fleet.performance.skip_device_log,
             fleet: Arc::new(fleet),
             config: options.config,
             cpus,
-            seed: options.seed.unwrap_or_else(|| fastrand::u64(..SEED_END)),
+            seed: options.seed.or(played).unwrap_or_else(|| fastrand::u64(..SEED_END)),
             fault_ledger: options.fault_ledger,
             message_ledger: options.message_ledger,
             driver: options.driver,
@@ -208,7 +228,10 @@ impl Prepared {
             tuning: Tuning { gather: Duration::from_micros(options.gather_us.into()), gso: options.gso },
             overlay,
             watched: options.watch.then_some(files),
-            steer: options.steer,
+            steer: options.steer || options.journal.is_some() || options.play.is_some(),
+            journal: options.journal,
+            plays,
+            config_hash,
             warning,
         })
     }
@@ -314,6 +337,13 @@ impl Prepared {
         };
         format!("fsu-mock {} serves {config}", env!("CARGO_PKG_VERSION"))
     }
+}
+
+/// A warning where a journal was made with other files.
+fn other_files(journal: &Journal, config_hash: &str) -> Option<String> {
+    let path = journal.path.display();
+    let is_other = journal.head.config_hash != config_hash;
+    is_other.then(|| format!("warning: --play {path}: it was made with another configuration; replies may differ"))
 }
 
 /// Creates a directory and its parents, and checks that a file can be created in it.

@@ -379,8 +379,13 @@ mod tests {
         let mut logger = Logger::start(config, prepared.fleet.clone(), 0).expect("a thread");
         let Sockets { bound, addresses, .. } = sockets::bind(&prepared.fleet).expect("free ports");
         let context = prepared.context();
-        let crew =
-            Crew::start(&prepared, &chosen, &logger, (bound, Ways::default()), (context, crate::shard::Own::default()));
+        let crew = Crew::start(
+            &prepared,
+            &chosen,
+            &logger,
+            (bound, Ways::default()),
+            ((context, crate::shard::Own::default()), None),
+        );
         let serving = Serving::new(
             &prepared,
             &mut logger,

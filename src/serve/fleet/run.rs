@@ -17,7 +17,10 @@ use super::stats::RunStats;
 use super::watch::Watch;
 use super::xdp;
 use crate::devlog::{Logger, LoggerConfig, LoggerHandle};
-use crate::steer::Steering;
+use crate::shard::steer::SteerSpec;
+use crate::shard::steer::record::Entry;
+use crate::steer::journal::{Head, Writer};
+use crate::steer::{Steering, happenings};
 use crate::syslog::ON_STDERR;
 use crossbeam_channel::{Receiver, never, select};
 use fsu_core::state::Counters;
@@ -170,6 +173,13 @@ fn start_logger(prepared: &Prepared, room: &Room) -> Result<LoggerHandle, FleetE
     Ok(logger)
 }
 
+/// Begins the journal, if there is one.
+fn start_journal(prepared: &Prepared) -> Result<Option<(Writer, flume::Sender<Entry>)>, FleetError> {
+    let head = Head { journal: 1, seed: prepared.seed, config_hash: prepared.config_hash.clone() };
+    let started = prepared.journal.as_ref().map(|path| Writer::start(path, &head)).transpose();
+    started.map_err(FleetError::JournalFile)
+}
+
 /// A run about to serve.
 struct Run<'a> {
     prepared: &'a Prepared,
@@ -191,12 +201,16 @@ impl Run<'_> {
         let context = prepared.context();
         let ways = open_ways(prepared, chosen)?;
         logger.run_starts(Instant::now());
-        let crew = Crew::start(prepared, chosen, logger, (sockets.bound, ways), (context, own))?;
+        let (happenings, journal) = (happenings(), start_journal(prepared)?);
+        let (writer, journal) = journal.unzip();
+        let spec = SteerSpec { journal, plays: prepared.plays.clone(), happenings: Some(happenings.0.clone()) };
+        let spec = prepared.steer.then_some(spec);
+        let crew = Crew::start(prepared, chosen, logger, (sockets.bound, ways), ((context, own), spec))?;
         let mut serving = Serving::new(prepared, logger, crew, context, (sockets.addresses, claims));
         // Nor what the start took. No shard has anything to do yet.
         trim();
         let (started, since) = (Timestamp::now(), Instant::now());
-        let mut desk = Desk::new(prepared, chosen, &serving, (started, since));
+        let mut desk = Desk::new(prepared, chosen, &serving, ((started, since), happenings));
         if let Some(steering) = desk.steering() {
             show.show(&Event::Steering(steering));
         }
@@ -208,6 +222,9 @@ impl Run<'_> {
         log::info!("{ended_by}: stopping; what is due is sent before the end");
         show.show(&Event::Stopping);
         let (snapshot, mut errors) = serving.stop();
+        if let Some(writer) = writer {
+            writer.finish();
+        }
         if !matches!(ended_by, EndedBy::Signal(_)) && errors.is_empty() {
             errors.push(CrewError::Unasked(ended_by));
         }

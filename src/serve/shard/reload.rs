@@ -100,7 +100,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         self.steer_reloaded(epoch, &fates);
         self.restart_timers(now, io);
-        self.steer_restarted();
+        self.steer_restarted(now);
         for id in self.conns.open() {
             if let Some(conn) = self.conns.get_mut(id) {
                 // By the plan from before.

@@ -286,11 +286,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Records input that an FSU in an outage ignores.
     #[cold]
     pub(crate) fn unheard(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
-        let since_start_ms = self.since_start_ms(now);
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
-        if let Some(ear) = self.tap.ear() {
-            ear.frame(slot.fsu, since_start_ms);
-        }
         let about = About::UNKNOWN.lost(FaultKind::Offline);
         if self.tap.is_on()
             && !self.tap.record(Traffic {
@@ -365,6 +361,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
 
     fn fire(&mut self, now: Clock, io: &mut impl Io) -> bool {
         self.later.now_ms = now.mono_ms;
+        if let Some(ear) = self.tap.ear() {
+            ear.clock(now.mono_ms);
+        }
         for _ in 0..FIRED_MAX {
             if !io.has_room() || self.effort.is_over() {
                 return true;
@@ -531,6 +530,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Ends everything: what still waits counts as `drain_ended`, connections are closed.
     pub fn finish(&mut self, io: &mut impl Io) {
         self.drain_end_ms.get_or_insert(0);
+        self.end_journal();
         self.give_up_replies(0, io);
         for id in self.conns.open() {
             self.shut(id, Reason::DrainEnded, By::Shutdown, io);

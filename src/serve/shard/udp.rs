@@ -12,7 +12,7 @@ use super::tide::Move;
 use super::timers::later::{Later, Timer};
 use crate::devlog::record::FRAMES_TOLD_MAX;
 use crate::shard::effort::FRAME_EFFORT;
-use fsu_core::about::{About, Telling};
+use fsu_core::about::{About, NONE, Telling, What};
 use fsu_core::admit::{Unheard, admit};
 use fsu_core::answer::turn::Turn;
 use fsu_core::faults::is_offline;
@@ -56,6 +56,8 @@ struct DatagramSink<'a, I, T> {
     telling: Telling,
     /// What is known of each frame, where a log wants it.
     told: Option<&'a mut Vec<About>>,
+    /// A frame that was dropped, where no log wants it.
+    dropped: Option<About>,
     /// What the frames and their replies cost.
     effort: usize,
 }
@@ -139,7 +141,10 @@ impl<I: Io, T: Recorder> Sink for DatagramSink<'_, I, T> {
     fn understood(&mut self, about: About, _: &[u8]) {
         self.effort += FRAME_EFFORT;
         if let Some(ear) = self.tap.ear() {
-            ear.frame(self.fsu_number, self.since_start_ms);
+            ear.frame(self.fsu_number, self.since_start_ms, Some((&about, commands_before(self.fsu, about))));
+        }
+        if self.told.is_none() && about.what == What::Dropped {
+            self.dropped = Some(about);
         }
         if let Some(told) = self.told.as_mut().filter(|told| told.len() < FRAMES_TOLD_MAX) {
             told.push(self.telling.settle(about));
@@ -163,15 +168,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     #[inline]
     pub fn on_datagram(&mut self, socket: u32, datagram: Arrived<'_>, now: Clock, io: &mut impl Io) {
         let Arrived { route: Route { peer, local }, bytes, arrived_ns } = datagram;
+        self.before_frame(socket, now, io);
         let since_start_ms = self.since_start_ms(now);
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         match admit(fsu, peer, since_start_ms, |peer| self.own.refuses(peer)) {
             Ok(()) => {}
-            Err(Unheard::Offline) => {
-                self.unheard(socket, peer, bytes, now);
-                return self.fault(socket, FaultKind::Offline, Struck::Request, io);
-            }
+            Err(Unheard::Offline) => return self.on_unheard(socket, (peer, bytes), now, io),
             Err(why @ Unheard::Refused(reason)) => {
                 // No record either: the device log is about traffic with centres.
                 why.count(&mut slot.state.counters);
@@ -200,13 +203,14 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             amplified: 0,
             telling: Telling::default(),
             told: is_told.then_some(&mut self.buffers.told),
+            dropped: None,
             effort: bytes.len(),
         };
         let moment = Moment { now: now.now(), arrived_ns, not_before_ns: 0, since_start_ms };
         let (run, state, scratch) = (&self.run, &mut slot.state, &mut self.scratch);
         let mut turn = Turn { run, fsu, state, scratch, moment };
         let heard = self.protocol.on_datagram(&mut turn, Incoming { peer, bytes }, &mut sink);
-        let (no_room, amplified) = (sink.no_room, sink.amplified);
+        let (no_room, amplified, dropped) = (sink.no_room, sink.amplified, sink.dropped);
         self.effort.add(sink.effort);
         if amplified > 0 {
             slot.state.counters.dropped[Reason::Amplification as usize] += amplified;
@@ -216,6 +220,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         if is_told {
             let (kind, fsu, unix_ms, abouts) = (RecordKind::Received, slot.fsu, now.unix_ms, &self.buffers.told);
             record(&mut self.tap, slot, Traffic { kind, fsu, peer, unix_ms, abouts, bytes });
+        }
+        if let Some((about, ear)) = dropped.zip(self.tap.ear()) {
+            let (kind, fsu, unix_ms, abouts) = (RecordKind::Received, slot.fsu, now.unix_ms, &[about]);
+            ear.unanswered(&Traffic { kind, fsu, peer, unix_ms, abouts, bytes });
         }
         let is_stirred = self.scratch.talked.is_stirred;
         if heard.valid {
@@ -230,6 +238,20 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         if is_stirred {
             self.on_stirred(socket, now, io);
         }
+        self.after_frame(socket, now, io);
+    }
+
+    /// A datagram came in an outage.
+    #[cold]
+    fn on_unheard(&mut self, socket: u32, (peer, bytes): (SocketAddr, &[u8]), now: Clock, io: &mut impl Io) {
+        let since_start_ms = self.since_start_ms(now);
+        let number = self.slots.get(socket as usize).map(|slot| slot.fsu);
+        self.unheard(socket, peer, bytes, now);
+        if let Some((number, ear)) = number.zip(self.tap.ear()) {
+            ear.frame(number, since_start_ms, None);
+        }
+        self.after_frame(socket, now, io);
+        self.fault(socket, FaultKind::Offline, Struck::Request, io);
     }
 
     /// A datagram is marked as a reply. It is not answered: two FSUs would answer each other for ever.
@@ -247,6 +269,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             io.set_frequent(socket, gone, false);
         }
         self.count_centre(socket, peer, seen, now);
+        self.tell_centre(socket, peer, true);
         self.on_centre_heard(socket, peer, now, io);
     }
 
@@ -278,11 +301,16 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
 
     /// Some centre may have been silent for too long.
     pub(crate) fn on_clients_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
+        let is_steered = self.steer.is_some();
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
+        let mut gone = Vec::new();
         slot.clients.expire(now.mono_ms, fsu.client_timeout_ms, &mut self.routes, |peer| {
             *offline += 1;
+            if is_steered {
+                gone.push(peer);
+            }
             io.set_frequent(socket, peer, false);
             if tide.tells(Move::Offline, now.mono_ms, later) {
                 log::info!("{}: centre {peer} offline: silent for {} ms", fsu.name, fsu.client_timeout_ms);
@@ -292,6 +320,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         slot.set_clients_timed(next_ms.is_some());
         if let Some(next_ms) = next_ms {
             self.later.at(next_ms, Timer::Clients(socket));
+        }
+        for peer in gone {
+            self.tell_centre(socket, peer, false);
         }
     }
 
@@ -359,6 +390,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             amplified: 0,
             telling: Telling::default(),
             told: None,
+            dropped: None,
             effort: 0,
         };
         let latest = slot.clients.latest();
@@ -387,6 +419,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.effort.add(FRAME_EFFORT + effort);
         count_no_room(&mut slot.state.counters, no_room);
     }
+}
+
+/// How many commands the devices of an FSU have that come before the one of a frame.
+#[inline]
+pub(crate) fn commands_before(fsu: &Fsu, about: About) -> usize {
+    let before = if about.device == NONE { 0 } else { usize::from(about.device) };
+    fsu.devices.iter().take(before).map(|device| device.template.commands.len()).sum()
 }
 
 /// The static centre, and the one of `connect`.

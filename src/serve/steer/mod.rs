@@ -1,25 +1,39 @@
 //! A running fleet, watched and steered from other threads (docs/internals/architecture.md).
 //!
 //! [`Steering`] asks shards through their commands, a bounded channel each, and gets answers that a runtime can wait for. It never
-//! shares anything with a shard but the plan. [`View`]: what is served.
+//! shares anything with a shard but the plan. [`View`]: what is served. [`journal`]: changes as they were made, and made again.
 
+mod call;
+pub mod journal;
 mod view;
 
 use crate::driver::handle::Line;
 use crate::shard::steer::ask::{Ask, Of, Task};
-use flume::Receiver;
+use flume::{Receiver, Sender};
 use fsu_plan::model::fleet::Fleet;
 use log::LevelFilter;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+pub use crate::shard::steer::Happening;
 pub use crate::shard::steer::armed::Armed;
 pub use crate::shard::steer::ask::{NoAnswer, PAGE_MAX, ShardNow};
 pub use crate::shard::steer::change::{Change, Changed, NotChanged};
+pub use crate::shard::steer::detail::{CommandNow, DeviceNow, FsuDetail, MessageNow, UnansweredNow};
+pub use crate::shard::steer::listen::{CommandCounts, Unanswered};
 pub use crate::shard::steer::now::FsuNow;
+pub use crate::shard::steer::ring::Exchange;
+pub use call::faults_body;
 pub use view::{About, View};
 
+/// What happens and was not received yet; more is lost.
+const HAPPENINGS_MAX: usize = 1_024;
 /// Requests to the run that may wait.
 const REQUESTS_MAX: usize = 8;
+
+/// Where shards and the run tell of what happens.
+pub(crate) fn happenings() -> (Sender<Happening>, Receiver<Happening>) {
+    flume::bounded(HAPPENINGS_MAX)
+}
 
 /// Why a question has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +53,7 @@ pub enum SteerError {
 #[derive(Debug)]
 pub enum Request {
     /// Read the configuration again; what came of it.
-    Reload(flume::Sender<Result<String, ReloadRefused>>),
+    Reload(Sender<Result<String, ReloadRefused>>),
     /// What the system log takes from now on.
     LogLevel(LevelFilter),
 }
@@ -72,14 +86,23 @@ struct Inner {
     requests: crossbeam_channel::Sender<Request>,
     /// By shard: the plan that it got a copy of last, if any.
     copied: Mutex<Vec<Option<u32>>>,
+    events: Receiver<Happening>,
+    happenings: Sender<Happening>,
 }
 
 impl Steering {
     /// Of these shards, which serve that; and where its requests arrive.
-    pub(crate) fn new(lines: Vec<Line>, view: View) -> (Self, crossbeam_channel::Receiver<Request>) {
+    pub(crate) fn new(
+        lines: Vec<Line>,
+        view: View,
+        (happenings, events): (Sender<Happening>, Receiver<Happening>),
+    ) -> (Self, crossbeam_channel::Receiver<Request>) {
         let (requests, receiver) = crossbeam_channel::bounded(REQUESTS_MAX);
         let copied = Mutex::new(vec![None; lines.len()]);
-        (Self(Arc::new(Inner { lines, view: RwLock::new(Arc::new(view)), requests, copied })), receiver)
+        (
+            Self(Arc::new(Inner { lines, view: RwLock::new(Arc::new(view)), requests, copied, events, happenings })),
+            receiver,
+        )
     }
 
     /// What is served now. A reload replaces it.
@@ -132,6 +155,40 @@ impl Steering {
         Ok(Figures { shards })
     }
 
+    /// All that is known of an FSU of a view.
+    ///
+    /// # Errors
+    /// There is no such FSU, its shard has ended, or a reload has replaced the view.
+    pub async fn detail(&self, view: &View, fsu: u32) -> Result<FsuDetail, SteerError> {
+        let shard = usize::from(view.shards.get(fsu as usize).copied().ok_or(SteerError::NoFsu)?);
+        let of = Of { epoch: view.epoch, what: fsu };
+        let answer = self.ask(shard, |answer| Ask::Detail(of, answer)).await?;
+        let detail = answered(shard, answer).await??;
+        detail.map(|detail| *detail).ok_or(SteerError::NoFsu)
+    }
+
+    /// The last requests without a reply, the newest first: that many of each shard at most.
+    ///
+    /// # Errors
+    /// A shard has ended, or a reload has replaced the view.
+    pub async fn unanswered(&self, view: &View, n: usize) -> Result<UnansweredNow, SteerError> {
+        let mut out = UnansweredNow::default();
+        for shard in 0..self.0.lines.len() {
+            let of = Of { epoch: view.epoch, what: n };
+            let answer = self.ask(shard, |answer| Ask::Unanswered(of, answer)).await?;
+            let more = answered(shard, answer).await??;
+            out.last.extend(more.last);
+            out.total += more.total;
+        }
+        out.last.sort_by_key(|one| std::cmp::Reverse(one.exchange.unix_ms));
+        Ok(out)
+    }
+
+    /// What happens from now on. Each is received once, whoever receives; what nobody receives in time is lost.
+    pub fn events(&self) -> Receiver<Happening> {
+        self.0.events.clone()
+    }
+
     /// Changes these FSUs of a view. A trigger is answered when all of them have been looked at, and said after that.
     ///
     /// # Errors
@@ -154,7 +211,13 @@ impl Steering {
         for (shard, answer) in answers {
             out.extend(answered(shard, answer).await??);
         }
+        self.tell(Happening::Change { call: change.name(), matched: fsus.len() });
         Ok(out)
+    }
+
+    /// Tells of something that happens.
+    pub(crate) fn tell(&self, happening: Happening) {
+        let _ = self.0.happenings.try_send(happening);
     }
 
     /// A copy of the plan for a shard whose FSUs' faults change, the first time. A shard would take too long to make it.
@@ -184,7 +247,7 @@ impl Steering {
         let _ = self.0.requests.try_send(Request::LogLevel(level));
     }
 
-    async fn ask<A>(&self, shard: usize, ask: impl FnOnce(flume::Sender<A>) -> Ask) -> Result<Receiver<A>, SteerError> {
+    async fn ask<A>(&self, shard: usize, ask: impl FnOnce(Sender<A>) -> Ask) -> Result<Receiver<A>, SteerError> {
         let (answer, receiver) = flume::bounded(1);
         let line = self.0.lines.get(shard).ok_or(SteerError::Ended(shard))?;
         if line.ask(ask(answer)).await { Ok(receiver) } else { Err(SteerError::Ended(shard)) }
@@ -231,8 +294,15 @@ mod tests {
     }
 
     #[test]
+    fn limit_happenings_max_more_are_lost() {
+        let (sender, _receiver) = happenings();
+        let change = Happening::Change { call: "trigger", matched: 1 };
+        assert_eq!((0..2_000).filter(|_| sender.try_send(change.clone()).is_ok()).count(), 1_024);
+    }
+
+    #[test]
     fn limit_requests_max_more_do_not_wait() {
-        let (steering, requests) = Steering::new(Vec::new(), view());
+        let (steering, requests) = Steering::new(Vec::new(), view(), happenings());
         (0..20).for_each(|_| steering.set_log_level(LevelFilter::Debug));
         assert_eq!(requests.len(), 8);
     }

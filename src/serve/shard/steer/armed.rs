@@ -39,6 +39,11 @@ pub(crate) struct Arms {
 }
 
 impl Arms {
+    /// The plan that all share, if this shard has its own.
+    pub(super) fn shared(&self) -> Option<&Arc<Fleet>> {
+        self.plan.as_ref()
+    }
+
     /// What is armed for an FSU.
     pub(crate) fn get(&self, fsu: u32) -> Option<Armed> {
         self.all.get(&fsu).cloned()

@@ -1,6 +1,7 @@
 //! What may be asked of a shard while it serves, and what it answers.
 
 use super::change::{Change, Changed};
+use super::detail::{FsuDetail, UnansweredNow};
 use super::now::FsuNow;
 use crate::shard::accounts::Accounts;
 use crate::shard::late::Late;
@@ -18,6 +19,10 @@ pub enum Ask {
     Page(Of<Vec<u32>>, Sender<Answer<Vec<FsuNow>>>),
     /// What the shard has counted, without its FSUs' counters.
     Figures(Sender<ShardNow>),
+    /// All that is known of one of its FSUs; `None`: it has no such FSU.
+    Detail(Of<u32>, Sender<Answer<Option<Box<FsuDetail>>>>),
+    /// The last requests without a reply: that many at most.
+    Unanswered(Of<usize>, Sender<Answer<UnansweredNow>>),
     /// Change some of its FSUs.
     Change(Of<Task>, Sender<Answer<Vec<Changed>>>),
 }

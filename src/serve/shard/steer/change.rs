@@ -53,6 +53,19 @@ pub enum Change {
     ClearFaults,
 }
 
+impl Change {
+    /// What it is, in a word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Trigger { .. } => "trigger",
+            Self::Register { .. } => "register",
+            Self::Memory { .. } => "memory",
+            Self::Faults { .. } => "faults",
+            Self::ClearFaults => "clear_faults",
+        }
+    }
+}
+
 /// What a change did to one FSU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {

@@ -3,13 +3,17 @@
 //! - [`ask`]: what may be asked, and what is answered. [`change`]: changes of FSUs. [`now`]: what FSUs do now.
 //! - [`armed`]: faults that are armed while it serves.
 //! - `task`: changes of many FSUs, in slices.
-//! - [`listen`]: what a shard hears of its FSUs.
+//! - [`record`]: changes as they were made, and made again.
+//! - [`listen`]: what a shard hears of its FSUs, [`ring`]: the bytes. [`detail`]: all that is known of one.
 
 pub mod armed;
 pub mod ask;
 pub mod change;
+pub mod detail;
 pub mod listen;
 pub mod now;
+pub mod record;
+pub mod ring;
 mod task;
 
 use super::clock::Clock;
@@ -18,13 +22,53 @@ use super::recorder::Recorder;
 use super::serve::Serve;
 use armed::Arms;
 use ask::{Ask, NoAnswer, PAGE_MAX, ShardNow};
+use detail::UnansweredNow;
+use flume::Sender;
+use fsu_plan::model::fleet::Name;
 use fsu_plan::model::reload::Fate;
 use listen::Ear;
+use record::{Entry, Plays, Record};
+use std::net::SocketAddr;
 use task::{Doing, TASKS_MAX};
 
 /// How a shard is steered from its start on.
 #[derive(Clone, Debug, Default)]
-pub struct SteerSpec {}
+pub struct SteerSpec {
+    /// Where changes go that are made; `None`: there is no journal.
+    pub journal: Option<Sender<Entry>>,
+    /// Changes that are to be made again, of FSUs of any shard.
+    pub plays: Plays,
+    /// Where it tells of what happens; `None`: nowhere.
+    pub happenings: Option<Sender<Happening>>,
+}
+
+/// Something that happens in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A centre was heard for the first time or opened a connection; or it is gone.
+    Centre {
+        /// The FSU.
+        fsu: Name,
+        /// The centre.
+        peer: SocketAddr,
+        /// It came.
+        came: bool,
+    },
+    /// The configuration was read again.
+    Reload {
+        /// It is served.
+        done: bool,
+        /// What changed, or why it is not served.
+        summary: String,
+    },
+    /// FSUs were changed by a call.
+    Change {
+        /// What was done.
+        call: &'static str,
+        /// How many FSUs were meant.
+        matched: usize,
+    },
+}
 
 /// What a shard keeps so that it can be steered.
 #[derive(Debug)]
@@ -35,6 +79,10 @@ pub(crate) struct Steer {
     numbers: Vec<u32>,
     /// Faults that are armed.
     pub(crate) arms: Arms,
+    /// Changes as they are made, and made again.
+    record: Record,
+    /// Where it tells of what happens.
+    happenings: Option<Sender<Happening>>,
     /// Changes that are not done.
     tasks: Vec<Doing>,
     /// When the next slice is due, on the monotonic clock; the greatest: there is none.
@@ -60,16 +108,25 @@ impl Steer {
 impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// The shard can be watched and steered from now on.
     pub(crate) fn attach(&mut self, spec: &SteerSpec) {
-        let SteerSpec {} = spec;
-        self.tap.listen(Ear::new(self.fleet.fsus.len()));
+        let SteerSpec { journal, plays, happenings } = spec;
+        let here: Vec<u32> = self.slots.iter().map(|slot| slot.fsu).collect();
+        let plays = here.iter().filter_map(|fsu| Some((*fsu, plays.get(fsu)?.clone()))).collect();
+        let record = Record::new(journal.clone(), plays);
+        self.tap.listen(Ear::new(&self.fleet, here.into_iter()));
         self.steer = Some(Box::new(Steer {
             epoch: 0,
             numbers: Vec::new(),
             arms: Arms::default(),
+            record,
+            happenings: happenings.clone(),
             tasks: Vec::new(),
             timed_ns: u64::MAX,
         }));
         self.number_fsus();
+        if self.steer.as_ref().is_some_and(|steer| !steer.record.plays.is_empty()) {
+            // Some may be due from the start.
+            self.steer_at(self.run.start_mono_ms.saturating_mul(1_000_000));
+        }
     }
 
     fn number_fsus(&mut self) {
@@ -92,15 +149,28 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         for doing in std::mem::take(&mut steer.tasks) {
             doing.give_up(NoAnswer::Reloaded);
         }
+        steer.record.reload(fates);
         self.number_fsus();
+        let here: Vec<u32> = self.slots.iter().map(|slot| slot.fsu).collect();
+        if let Some(ear) = self.tap.ear() {
+            ear.count_commands(&self.fleet, here.into_iter());
+        }
         self.arm_again(fates);
     }
 
     /// All timers were set again, by the new plan.
-    pub(crate) fn steer_restarted(&mut self) {
-        let end_ms = self.steer.as_ref().and_then(|steer| steer.arms.next_end_ms());
-        if let Some(end_ms) = end_ms {
-            self.steer_at(self.run.start_mono_ms.saturating_add(end_ms).saturating_mul(1_000_000));
+    pub(crate) fn steer_restarted(&mut self, now: Clock) {
+        self.time_steering(now);
+    }
+
+    /// Tells of a centre that came or is gone.
+    #[cold]
+    pub(crate) fn tell_centre(&self, socket: u32, peer: SocketAddr, came: bool) {
+        let Some(happenings) = self.steer.as_ref().and_then(|steer| steer.happenings.as_ref()) else { return };
+        let slot = self.slots.get(socket as usize);
+        if let Some(fsu) = slot.and_then(|slot| self.fleet.fsus.get(slot.fsu as usize)) {
+            // What nobody reads in time is not told.
+            let _ = happenings.try_send(Happening::Centre { fsu: fsu.name.clone(), peer, came });
         }
     }
 
@@ -120,6 +190,15 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 connections: self.slots.iter().map(|slot| slot.connections() as u64).sum(),
                 cpu_ns,
             })),
+            Ask::Detail(of, answer) if of.epoch == epoch => {
+                drop(answer.send(Ok(self.detail(of.what, now).map(Box::new))));
+            }
+            Ask::Detail(_, answer) => drop(answer.send(Err(NoAnswer::Reloaded))),
+            Ask::Unanswered(of, answer) if of.epoch == epoch => {
+                let (last, total) = self.tap.ear().map(|ear| ear.last_unanswered(of.what)).unwrap_or_default();
+                drop(answer.send(Ok(UnansweredNow { last, total })));
+            }
+            Ask::Unanswered(_, answer) => drop(answer.send(Err(NoAnswer::Reloaded))),
             Ask::Change(of, answer) => {
                 let refused = match &self.steer {
                     _ if of.epoch != epoch => Some(NoAnswer::Reloaded),

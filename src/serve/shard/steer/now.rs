@@ -40,7 +40,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         sockets.filter_map(|socket| self.fsu_now(socket, now)).collect()
     }
 
-    fn fsu_now(&self, socket: u32, now: Clock) -> Option<FsuNow> {
+    pub(super) fn fsu_now(&self, socket: u32, now: Clock) -> Option<FsuNow> {
         let slot = self.slots.get(socket as usize)?;
         let fsu = self.fleet.fsus.get(slot.fsu as usize)?;
         let (mut states, mut pending) = (Vec::new(), 0);

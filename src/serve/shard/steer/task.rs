@@ -3,6 +3,7 @@
 use super::armed::Armed;
 use super::ask::{Answer, NoAnswer, Task};
 use super::change::{Args, Change, Changed, NotChanged};
+use super::record::By;
 use crate::shard::clock::Clock;
 use crate::shard::io::Io;
 use crate::shard::protocol::Protocol;
@@ -72,10 +73,13 @@ impl Doing {
     }
 }
 
+/// What a trigger costs.
+pub(super) const TRIGGER_COST: usize = SLICE_COST / 16;
+
 /// What one FSU costs of a slice.
 fn cost(change: &Change) -> usize {
     match change {
-        Change::Trigger { .. } => SLICE_COST / 16,
+        Change::Trigger { .. } => TRIGGER_COST,
         _ => SLICE_COST / 64,
     }
 }
@@ -101,6 +105,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let slices = (1 + late_ns / SLICE_NS).min(SLICES_AT_ONCE) as usize;
         let mut tasks = take(&mut steer.tasks);
         let mut left = slices * SLICE_COST;
+        self.play_due(&mut left, now, io);
         self.end_faults(&mut left, now);
         for doing in &mut tasks {
             self.slice(doing, &mut left, now, io);
@@ -110,24 +115,36 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         if next_ns.is_none_or(|next_ns| next_ns > now.mono_ns) {
             self.follow_power(now);
         }
-        let end_ms = self.steer.as_ref().and_then(|steer| steer.arms.next_end_ms());
-        let end_ns = end_ms.map(|ms| self.run.start_mono_ms.saturating_add(ms).saturating_mul(1_000_000));
-        let next_ns = next_ns.into_iter().chain(end_ns).min();
         if let Some(steer) = &mut self.steer {
             steer.tasks = tasks;
+            steer.record.flush();
         }
         if let Some(next_ns) = next_ns {
+            self.steer_at(next_ns.max(now.mono_ns + SLICE_NS));
+        }
+        self.time_steering(now);
+    }
+
+    /// Sets the timer of what has a time: the ends of faults, changes that are made again.
+    pub(super) fn time_steering(&mut self, now: Clock) {
+        let now_ms = self.since_start_ms(now);
+        let Some(steer) = &self.steer else { return };
+        let next_ms = steer.arms.next_end_ms().into_iter().chain(steer.record.next_ms(now_ms)).min();
+        if let Some(next_ms) = next_ms {
+            let next_ns = self.run.start_mono_ms.saturating_add(next_ms).saturating_mul(1_000_000);
             self.steer_at(next_ns.max(now.mono_ns + SLICE_NS));
         }
     }
 
     /// Faults whose time is over are those of the configuration again.
     fn end_faults(&mut self, left: &mut usize, now: Clock) {
-        let since_start_ms = self.since_start_ms(now);
+        let (since_start_ms, change) = (self.since_start_ms(now), Arc::new(Change::ClearFaults));
         while *left > 0
             && let Some(fsu) = self.steer.as_ref().and_then(|steer| steer.arms.ended(since_start_ms))
         {
+            let at = self.next_frame(fsu);
             self.disarm_faults(fsu);
+            self.note_change((fsu, at), (&change, By::Ttl), now);
             *left = left.saturating_sub(SLICE_COST / 64);
         }
     }
@@ -160,6 +177,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         {
             let at = self.next_frame(fsu);
             let done = self.change(fsu, &change, now, io);
+            if done.is_ok() {
+                self.note_change((fsu, at), (&change, By::Api), now);
+            }
             if doing.answer.is_some() {
                 doing.changed.push(Changed { fsu, at, done });
             }

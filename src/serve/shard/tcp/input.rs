@@ -11,6 +11,7 @@ use crate::shard::recorder::{RecordKind, Recorder, Traffic};
 use crate::shard::serve::Serve;
 use crate::shard::timers::later::Later;
 use crate::shard::timers::pending::Dest;
+use crate::shard::udp::commands_before;
 use fsu_core::about::{About, Telling, What};
 use fsu_core::answer::turn::Turn;
 use fsu_core::moment::Moment;
@@ -55,6 +56,8 @@ struct StreamSink<'a, I, T> {
     now: Clock,
     /// Since the start of the run.
     since_start_ms: u64,
+    /// Frames that may be handled before a change is made.
+    frames_left: u64,
     /// Since when the bytes may have been there, on the monotonic clock in nanoseconds.
     arrived_ns: u64,
     /// When the replies to what came before are due, on the monotonic clock in nanoseconds.
@@ -164,7 +167,10 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
 
     fn is_full(&self) -> bool {
         let built = self.out.len() + self.out_lens.len() * size_of::<UnsentReply>();
-        built >= BUILT_BYTES || built + self.conn.owed() > self.owed_max || self.effort >= self.effort_max
+        self.frames_left == 0
+            || built >= BUILT_BYTES
+            || built + self.conn.owed() > self.owed_max
+            || self.effort >= self.effort_max
     }
 
     fn muted(&self) -> Option<FaultKind> {
@@ -184,8 +190,9 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
         let about = self.telling.settle(about);
         if about.what != What::Dropped || about.why != Some(Reason::Garbage) {
             let since_start_ms = self.since_start_ms;
+            self.frames_left = self.frames_left.saturating_sub(1);
             if let Some(ear) = self.tap.ear() {
-                ear.frame(self.fsu_number, since_start_ms);
+                ear.frame(self.fsu_number, since_start_ms, Some((&about, commands_before(self.fsu, about))));
             }
         }
         if self.tap.is_on()
@@ -270,6 +277,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         if self.scratch.talked.is_stirred {
             self.on_stirred(socket, now, io);
         }
+        self.after_frame(socket, now, io);
     }
 
     /// The peer will send no more. What is due to it is still sent.
@@ -383,6 +391,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         now: Clock,
         io: &mut impl Io,
     ) -> Option<(Step, usize)> {
+        let socket = self.conns.get(id)?.socket;
+        self.before_frame(socket, now, io);
+        let frames_left = self.frames_until_play(socket);
         let conn = self.conns.get_mut(id)?;
         self.scratch.progress = conn.progress.with(patience);
         let slot = self.slots.get_mut(conn.socket as usize)?;
@@ -407,6 +418,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             fsu_number: slot.fsu,
             now,
             since_start_ms: moment.since_start_ms,
+            frames_left,
             arrived_ns: now.mono_of(now.arrived_ns),
             not_before_ns,
             read_ns: None,

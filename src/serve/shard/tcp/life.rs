@@ -18,11 +18,16 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         if conn.is_shaking_hands() {
             return;
         }
-        self.on_link_up(conn.socket, id, now, io);
+        let (socket, peer) = (conn.socket, conn.peer);
+        self.tell_centre(socket, peer, true);
+        self.on_link_up(socket, id, now, io);
     }
 
     /// A connection that was up is gone, whoever ended it: `id` is of none any more. A dialled one is dialled again.
     pub(super) fn on_down(&mut self, id: ConnId, (conn, by): (&Conn, By), io: &mut impl Io) {
+        if conn.way != Way::Dialling && !conn.is_shaking_hands() {
+            self.tell_centre(conn.socket, conn.peer, false);
+        }
         self.on_link_down(conn.socket, id, io);
         match conn.way {
             Way::Accepted => {}

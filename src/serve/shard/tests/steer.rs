@@ -1,6 +1,8 @@
 //! A shard that is watched and steered, on virtual time: real plans, real replies.
 
 mod faults;
+mod heard;
+mod journal;
 mod world;
 
 use super::*;

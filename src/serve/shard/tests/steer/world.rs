@@ -111,7 +111,12 @@ impl Steered {
     }
 
     pub(super) fn with(fleet: &Arc<Fleet>, spec: &SteerSpec) -> Self {
-        let numbers: Vec<usize> = (0..fleet.fsus.len()).collect();
+        Self::shard(fleet, spec, (0, 1))
+    }
+
+    /// One of several shards that share a fleet.
+    pub(super) fn shard(fleet: &Arc<Fleet>, spec: &SteerSpec, (shard, of): (usize, usize)) -> Self {
+        let numbers: Vec<usize> = (shard..fleet.fsus.len()).step_by(of).collect();
         let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: START_MS };
         let portion = Portion { fleet: Arc::clone(fleet), fsus: &numbers };
         let tap = Listener::new(Records::default());
@@ -120,6 +125,11 @@ impl Steered {
         let mut world = Self { serve, io: FakeIo::new(), sent: Vec::new() };
         world.tick();
         world
+    }
+
+    /// The FSU of a socket.
+    pub(super) fn number(&self, socket: u32) -> u32 {
+        self.serve.slots.get(socket as usize).expect("an FSU").fsu
     }
 
     pub(super) fn now(&self) -> Clock {
