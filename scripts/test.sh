@@ -63,6 +63,7 @@ run "clippy" cargo clippy --locked --all-targets --all-features -- -D warnings
 run "scripts" lint_scripts
 run "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 run "tests" cargo test --locked --all-features
+run "charts" scripts/charts.sh
 run "models" scripts/models.sh
 run "shipped configurations" check_configurations
 
