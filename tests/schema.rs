@@ -35,6 +35,7 @@ fn schemas_of_the_load_generator_are_current() {
         ("flood-centre", fsu_flood::listen::schema::centre()),
         ("flood-reconcile", fsu_flood::listen::schema::reconcile()),
         ("flood-values", fsu_flood::schema::values()),
+        ("compare", fsu_flood::compare::schema()),
         ("flood-capacity", fsu_flood::capacity::schema()),
     ];
     for (name, expected) in all {

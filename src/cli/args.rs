@@ -2,6 +2,7 @@
 
 pub use super::aim_args::AimArgs;
 pub use super::centre_args::{CentreArgs, ListenAt};
+pub use super::compare_args::CompareArgs;
 pub use super::control_args::ControlArgs;
 pub use super::ctl::args::CtlArgs;
 use super::language::Lang;
@@ -142,6 +143,8 @@ pub enum Command {
     /// Load-test a running fleet: rates, latencies, every reply verified
     #[command(after_help = flow(FLOOD_EXAMPLES), after_long_help = format!("{}\n\n{}", flow(FLOOD_EXAMPLES), exit_codes(|one| one.of_flood)))]
     Flood(Box<FloodArgs>),
+    /// Say what changed between two reports beyond noise: of flood (--json), or of run (--stats)
+    Compare(CompareArgs),
     /// Print the compiled plan of an FSU, or list FSUs, templates and commands
     #[command(after_help = flow(PLAN_EXAMPLES))]
     Plan(PlanArgs),
@@ -622,6 +625,8 @@ pub enum SchemaKind {
     FloodValues,
     /// What `flood --find-max --json` writes.
     FloodCapacity,
+    /// What `compare --json` writes.
+    Compare,
 }
 
 impl ValueEnum for SchemaKind {
@@ -637,6 +642,7 @@ impl ValueEnum for SchemaKind {
             Self::FloodReconcile,
             Self::FloodValues,
             Self::FloodCapacity,
+            Self::Compare,
         ]
     }
 
@@ -647,6 +653,7 @@ impl ValueEnum for SchemaKind {
             Self::FloodCentre => ("flood-centre", "What flood --centre --json and flood --listen --json write"),
             Self::FloodReconcile => ("flood-reconcile", "What flood --reconcile --json writes"),
             Self::FloodValues => ("flood-values", "What flood --values reads: values of request fields"),
+            Self::Compare => ("compare", "What compare --json writes"),
             Self::FloodCapacity => ("flood-capacity", "What flood --find-max --json writes"),
         };
         Some(PossibleValue::new(name).help(help))

@@ -1,5 +1,6 @@
 //! `flood`: arguments to a run of the load generator.
 
+mod alike;
 mod asking;
 mod find_max;
 mod listen;
@@ -51,7 +52,7 @@ const RATE_MAX: f64 = 1e8;
 /// Most threads; each has 2 MiB of receive buffers.
 const THREADS_MAX: usize = 1024;
 /// Longest report that is read.
-const REPORT_BYTES_MAX: u64 = 256 << 20;
+pub(super) const REPORT_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of the mock's counters.
 const STATS_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of printed ports.
@@ -118,7 +119,8 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     }
     let thresholds = thresholds::of_load(args, args.mock_stats.is_some() || args.aim.mock.is_some())?;
     let loss_max = thresholds::loss_max(args, &thresholds);
-    let options = Asked { args, say, loss_max }.options(send_for, &fleet::load(&args.which.origin(), say)?)?;
+    let fleet = fleet::load(&args.which.origin(), say)?;
+    let options = Asked { args, say, loss_max }.options(send_for, &fleet)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut mock = Mock::of(args)?;
     let mut show = show(args, say)?;
@@ -241,7 +243,7 @@ fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
 }
 
 /// A whole file, `-` being standard input.
-fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
+pub(super) fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
     let input: io::Result<(Box<dyn Read>, u64)> = if path == Path::new("-") {
         Ok((Box::new(io::stdin().lock()), 0))
     } else {
@@ -285,6 +287,7 @@ impl Asked<'_> {
         let (chosen, share) = part::take(args.partition, chosen)?;
         let mut options = self.load(send_for, (&chosen, share), &choice, transport)?;
         (options.heard, options.heard_notes) = listen::between(args, (fleet, &chosen), &options.targets, options.seed)?;
+        options.config_hash = Some(fleet.share.config.to_string());
         options.check().map_err(|error| told(&error))?;
         if transport == Transport::Broadcast {
             broadcast::check(&options).map_err(|error| told(&error))?;
@@ -337,6 +340,8 @@ impl Asked<'_> {
             heard_notes: Vec::new(),
             command_line: std::env::args().collect(),
             config: args.which.to_string(),
+            config_hash: None,
+            mix: alike::mix(args)?,
         })
     }
 

@@ -18,6 +18,8 @@ pub mod ask;
 pub mod centre_args;
 pub mod check;
 pub mod columns;
+pub mod compare;
+pub mod compare_args;
 pub mod control;
 pub mod control_args;
 pub mod ctl;
@@ -117,6 +119,7 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
         Command::Ctl(args) => to_stdout(|out| ctl::ctl(&args, say, out)),
         #[cfg(feature = "screen")]
         Command::Top(args) => top::top(&args, say),
+        Command::Compare(args) => compare::compare(&args, say),
         Command::Init(args) => to_stdout(|out| init::init(&args, &mut TextOut::new(out, say))),
         Command::Schema(args) => print(
             match args.kind {
@@ -125,6 +128,7 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
                 SchemaKind::FloodCentre => fsu_flood::listen::schema::centre(),
                 SchemaKind::FloodReconcile => fsu_flood::listen::schema::reconcile(),
                 SchemaKind::FloodValues => fsu_flood::schema::values(),
+                SchemaKind::Compare => fsu_flood::compare::schema(),
                 SchemaKind::FloodCapacity => fsu_flood::capacity::schema(),
             }
             .as_bytes(),

@@ -35,6 +35,8 @@ pub fn options(transport: Transport) -> Options {
         heard_notes: Vec::new(),
         command_line: Vec::new(),
         config: String::new(),
+        config_hash: None,
+        mix: None,
     }
 }
 

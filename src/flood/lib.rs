@@ -3,6 +3,7 @@
 pub mod book;
 pub mod capacity;
 pub mod clock;
+pub mod compare;
 pub mod engine;
 pub mod expect;
 #[cfg(any(test, feature = "fixtures"))]

@@ -39,6 +39,9 @@ pub struct FloodReport {
     pub command_line: Vec<String>,
     /// The configuration's path, or `embedded`.
     pub config: String,
+    /// A hash of the configuration's files, as 16 hex digits; none: an earlier report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_hash: Option<String>,
     /// RFC 3339, UTC.
     pub started: String,
     /// RFC 3339, UTC.
@@ -111,6 +114,9 @@ pub struct MachineReport {
 pub struct RunReport {
     /// `udp`, `tcp` or `broadcast`.
     pub transport: String,
+    /// `--mix`, and a hash of `--values`; none: all commands that are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<String>,
     /// `closed` or `open`.
     pub pace: String,
     /// Closed: requests under way per port or connection.

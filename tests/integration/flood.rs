@@ -3,6 +3,7 @@
 mod asking;
 mod between;
 mod bursts;
+mod compare;
 mod find_max;
 mod listen;
 mod lossy;

@@ -94,6 +94,7 @@ pub(super) fn load(
     }
     let (askable, share) = part::take(None, askable)?;
     let mut load = wish.load(send_for, (&askable, share), choice, transport)?;
+    load.config_hash = fleet.map(|fleet| fleet.share.config.to_string());
     load.check().map_err(|error| told(&error))?;
     options.asked = Some(Asked::new((fsus, &options.hearing.cast), &load.targets, choice));
     load.heard = Some(Arc::clone(&options.hearing));

@@ -4,7 +4,6 @@ use super::mock::Mock;
 use super::{Asked, RATE_MAX, Reports, SECONDS_MAX, json, run_error, thresholds, usage, written};
 use crate::args::FloodArgs;
 use crate::exit::{CliError, Exit};
-use crate::fleet;
 use fsu_flood::capacity::html::html;
 use fsu_flood::capacity::run::{LookAtMock, Plan, search};
 use fsu_flood::search::Bounds;
@@ -26,8 +25,8 @@ pub(super) fn find_max(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut
     let (bounds, step) = plan(args)?;
     let thresholds = thresholds::of_load(args, args.aim.mock.is_some())?;
     let loss_max = thresholds::loss_max(args, &thresholds);
-    let asked = Asked { args, say: reports.say, loss_max };
-    let mut options = asked.options(step, &fleet::load(&args.which.origin(), reports.say)?)?;
+    let fleet = fleet::load(&args.which.origin(), reports.say)?;
+    let mut options = Asked { args, say: reports.say, loss_max }.options(step, &fleet)?;
     options.warmup = options.warmup.max(Duration::from_secs_f64(WARMUP_S));
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut mock = Mock::of(args)?;

@@ -1,5 +1,7 @@
 //! The report as one page of HTML that needs nothing else: styles and charts are in it.
 
+mod more;
+
 use crate::numbers::{counted, thousands, time, time_of};
 use crate::report::messages::html::section;
 use crate::report::svg::{Axis, Line, chart, tick};
@@ -67,8 +69,10 @@ fn english(report: &FloodReport, mock: Option<&Value>) -> String {
     thresholds(&report.thresholds, &mut out);
     tiles(report, &mut out);
     throughput(report, &mut out);
+    more::loss_over_time(report, &mut out);
     latency_over_time(report, &mut out);
     percentiles(report, &mut out);
+    more::both_sides(report, &mut out);
     commands(report, &mut out);
     transfers(report, &mut out);
     if let Some(messages) = &report.messages {

@@ -64,6 +64,7 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
         program: concat!("fsu-mock ", env!("CARGO_PKG_VERSION")).into(),
         command_line: options.command_line.clone(),
         config: options.config.clone(),
+        config_hash: options.config_hash.clone(),
         started,
         ended,
         machine: MachineReport { model: machine.model, processors: machine.processors, kernel: machine.kernel },
@@ -260,6 +261,7 @@ fn run(options: &Options, measured_s: f64) -> RunReport {
     let tcp = options.transport == Transport::Tcp;
     RunReport {
         transport: options.transport.name().into(),
+        mix: options.mix.clone(),
         pace: if window.is_some() { "closed" } else { "open" }.into(),
         window,
         rate_per_s: rate,

@@ -116,6 +116,10 @@ pub struct Options {
     pub command_line: Vec<String>,
     /// The configuration, for the report.
     pub config: String,
+    /// A hash of its files, for the report.
+    pub config_hash: Option<String>,
+    /// The mix as it was asked for, for the report.
+    pub mix: Option<String>,
 }
 
 impl Options {

@@ -106,8 +106,7 @@ impl Loader {
             all.update(name);
             all.update(sum);
         }
-        let all: [u8; 32] = all.finalize().into();
-        Digest(all.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte)))
+        Digest::first(all.finalize().into())
     }
 
     /// Bytes charged for files that are kept until all is read.
