@@ -4,6 +4,7 @@ use super::mock::Mock;
 use super::{Asked, RATE_MAX, Reports, SECONDS_MAX, json, run_error, thresholds, usage, written};
 use crate::args::FloodArgs;
 use crate::exit::{CliError, Exit};
+use crate::fleet;
 use fsu_flood::capacity::html::html;
 use fsu_flood::capacity::run::{LookAtMock, Plan, search};
 use fsu_flood::search::Bounds;
