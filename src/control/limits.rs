@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Requests without a reply that one call lists.
+pub const UNANSWERED_TOLD_MAX: usize = 1_000;
 /// FSUs of one page of a list.
 pub const PER_PAGE_MAX: usize = 1_000;
 /// FSUs that the map of a snapshot has.

@@ -39,9 +39,9 @@ pub trait Source: Send + Sync {
     /// The metrics.
     fn metrics(&self) -> Answer<'_, Families>;
 
-    /// What happens from now on, for one reader.
-    fn happenings(&self) -> Option<flume::Receiver<Happened>> {
-        None
+    /// The next thing that happens.
+    fn happened(&self) -> Answer<'_, Happened> {
+        Box::pin(std::future::pending())
     }
 
     /// The calls about FSUs, where there are any.

@@ -33,7 +33,7 @@ fn calls_are_made_and_told() {
     check(&["fsus", "tracker_*", "-n", "1"], 0, "1 of 2 FSUs are shown (-n N)");
     check(&["fsus", "--transport", "tcp", "--sort", "name", "--desc"], 0, "faults tracker_2 tcp");
     check(&["fsus", "--state", "asleep"], 2, "invalid value 'asleep'");
-    check(&["show", "tracker_1"], 0, "message alarm(kind) = 0 pending");
+    check(&["show", "tracker_1"], 0, "message alarm(kind) = 0 sent, 0 pending");
     check(&["show", "nobody"], 5, "no FSU has the name `nobody`");
     check(&["set", "tracker_*", "speed=42"], 0, "2 of 2 FSUs: set");
     assert_eq!(speed(&run, "tracker_1", "86000001"), 42);

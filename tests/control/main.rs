@@ -3,6 +3,8 @@
 
 mod calls;
 mod ctl;
+mod detail;
+mod events;
 #[path = "../integration/harness.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod harness;

@@ -152,7 +152,10 @@ fn device(device: &Device, out: &mut TextOut<'_>) -> io::Result<()> {
     }
     for message in &device.messages {
         let args = if message.args.is_empty() { String::new() } else { format!("({})", message.args.join(", ")) };
-        add(&format!("message {}{args}", message.message), &format!("{} pending", message.pending));
+        add(
+            &format!("message {}{args}", message.message),
+            &format!("{} sent, {} pending", message.sent, message.pending),
+        );
     }
     if !device.states.is_empty() {
         add("states", &device.states.join(", "));

@@ -35,17 +35,7 @@ pub struct DeviceMessage {
     #[serde(default)]
     pub args: Vec<String>,
     /// Raised.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sent: Option<u64>,
-    /// Acknowledged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acknowledged: Option<u64>,
-    /// Sent again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retried: Option<u64>,
-    /// Given up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub given_up: Option<u64>,
+    pub sent: u64,
     /// Waiting for an acknowledgement.
     pub pending: u64,
 }
@@ -66,7 +56,7 @@ pub struct Device {
     /// Keyed registers by name; at most 256 entries of each.
     pub keyed: BTreeMap<String, Vec<Entry>>,
     /// Counters of the rules, by name.
-    pub counters: BTreeMap<String, i64>,
+    pub counters: BTreeMap<String, u64>,
     /// Parameters of the FSU, by name.
     pub params: BTreeMap<String, String>,
     /// Cycles of replies.

@@ -6,8 +6,8 @@ use fsu_plan::config::at::At;
 use fsu_plan::config::diag::{Diags, Place};
 use fsu_plan::config::load::load_text;
 use fsu_plan::config::raw::RawFaults;
-use fsu_plan::model::fault::{FaultKind, FaultSet};
-use fsu_serve::steer::Armed;
+use fsu_plan::model::fault::FaultSet;
+use fsu_serve::steer::{Armed, faults_body};
 use serde_json::{Map, Value, json};
 
 /// Reads the keys of a `faults` object.
@@ -38,19 +38,7 @@ pub(super) fn parse(mut faults: Map<String, Value>, offline: Option<bool>) -> Re
 
 /// What is armed, as it is asked for; `until_ms` since the start instead of `ttl_s`.
 pub(super) fn armed(armed: &Armed) -> Value {
-    let set = &armed.set;
-    let mut out = Map::new();
-    for kind in FaultKind::ALL {
-        let Some(p) = set.p(kind) else { continue };
-        let value = match kind {
-            FaultKind::Reorder => json!({ "p": p, "ms": set.reorder_ms }),
-            FaultKind::ExtraDelay => json!({ "p": p, "ms": set.extra_delay_ms }),
-            FaultKind::Split => json!({ "p": p, "pieces": set.split_pieces, "gap_ms": set.split_gap_ms }),
-            _ => json!(p),
-        };
-        out.insert(kind.key().to_owned(), value);
-    }
-    out.extend(set.offline.map(|offline| ("offline".to_owned(), Value::Bool(offline))));
+    let Value::Object(mut out) = faults_body(&armed.set) else { return Value::Null };
     out.extend(armed.until_ms.map(|until| ("until_ms".to_owned(), json!(until))));
     Value::Object(out)
 }

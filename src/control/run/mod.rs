@@ -36,8 +36,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// A running fleet.
 pub struct Running {
     steering: Steering,
-    /// What bytes are.
-    pub explain: Arc<dyn Explain>,
+    explain: Arc<dyn Explain>,
     scans: Scans,
     /// Which FSUs have metrics of their own.
     metrics_per_fsu: Option<WildMatch>,
@@ -142,8 +141,15 @@ impl Source for Running {
         })
     }
 
-    fn happenings(&self) -> Option<flume::Receiver<Happened>> {
-        events::of(&self.steering)
+    fn happened(&self) -> Answer<'_, Happened> {
+        Box::pin(async move {
+            let (told, seen) = (self.steering.events(), self.scans.outages());
+            let happened = tokio::select! {
+                told = told.recv_async() => told.map(events::happened),
+                seen = seen.recv_async() => seen,
+            };
+            happened.map_err(|_| Failure::new(Code::Busy, "the run is ending"))
+        })
     }
 
     fn fleet(&self) -> Option<&dyn FleetSource> {
@@ -160,8 +166,8 @@ impl FleetSource for Running {
         Box::pin(self.detail(name))
     }
 
-    fn unanswered(&self, _: UnansweredQuery) -> Answer<'_, UnansweredList> {
-        Box::pin(async { Ok(UnansweredList { held: 0, total: 0, unanswered: Vec::new() }) })
+    fn unanswered(&self, asked: UnansweredQuery) -> Answer<'_, UnansweredList> {
+        Box::pin(self.silent(asked))
     }
 
     fn messages(&self) -> Answer<'_, Messages> {

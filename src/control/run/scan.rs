@@ -7,6 +7,7 @@ use crate::api::error::{Code, Failure};
 use crate::api::fsus::State;
 use crate::api::snapshot::Snapshot;
 use crate::limits::MAP_FSUS_MAX;
+use crate::source::Happened;
 use fsu_serve::steer::{Figures, FsuNow, NoAnswer, SteerError, Steering, View};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use tokio::sync::Mutex;
 
 /// So long a scan serves all who ask.
 const SCAN_FOR: Duration = Duration::from_millis(250);
+/// Outages that nobody has read yet; more are not told.
+const OUTAGES: usize = 64;
 /// A reload while a fleet is read begins it again; so often at most.
 const TRIES: usize = 5;
 
@@ -56,6 +59,8 @@ pub(super) struct Scanned {
 /// The last scan.
 pub(super) struct Scans {
     steering: Steering,
+    /// FSUs that lost their power, or have it again, between two scans.
+    outages: (flume::Sender<Happened>, flume::Receiver<Happened>),
     last: Mutex<Last>,
 }
 
@@ -68,7 +73,12 @@ struct Last {
 
 impl Scans {
     pub(super) fn new(steering: Steering) -> Self {
-        Self { steering, last: Mutex::default() }
+        Self { steering, outages: flume::bounded(OUTAGES), last: Mutex::default() }
+    }
+
+    /// Outages that began or ended, as they are seen.
+    pub(super) fn outages(&self) -> &flume::Receiver<Happened> {
+        &self.outages.1
     }
 
     /// What all FSUs do now, or did within [`SCAN_FOR`].
@@ -81,6 +91,12 @@ impl Scans {
             return Ok(scan.clone());
         }
         let scan = Arc::new(self.read().await?);
+        if let Some(before) = &last.scan {
+            for outage in super::events::outages(before, &scan) {
+                // Nobody may look.
+                let _ = self.outages.0.try_send(outage);
+            }
+        }
         last.samples.add(Sample::of(&scan));
         last.scan = Some(scan.clone());
         Ok(scan)

@@ -93,12 +93,12 @@ async fn snapshot(shared: &Shared, map: bool) -> Result<Item, Failure> {
 
 /// Passes on what happens, at most [`SAME_EVENTS_MAX`] of a kind in a second.
 async fn happenings(shared: &Shared) {
-    let Some(happenings) = shared.source().ok().and_then(|source| source.happenings()) else { return };
+    let Ok(source) = shared.source() else { return };
     let mut seconds = interval(Duration::from_secs(1));
     let mut counts: Vec<(&'static str, usize)> = Vec::new();
     loop {
         tokio::select! {
-            happened = happenings.recv_async() => match happened {
+            happened = source.happened() => match happened {
                 Ok(happened) => pass(&shared.feed, happened, &mut counts),
                 Err(_) => return,
             },

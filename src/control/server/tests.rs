@@ -52,8 +52,8 @@ impl Source for Idle {
         Box::pin(async { Err(Failure::bad("none")) })
     }
 
-    fn happenings(&self) -> Option<flume::Receiver<Happened>> {
-        Some(self.happenings.clone())
+    fn happened(&self) -> Answer<'_, Happened> {
+        Box::pin(async { self.happenings.recv_async().await.map_err(|error| Failure::bad(error.to_string())) })
     }
 }
 

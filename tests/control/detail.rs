@@ -1,0 +1,73 @@
+//! One FSU, whole, and requests without a reply.
+
+use crate::harness::until;
+use crate::http::get;
+use crate::world::{done, frame, read_frame, speed, start, tree};
+use serde_json::{Value, json};
+use std::io::Write;
+
+#[test]
+fn the_last_exchanges_are_decoded() {
+    let tree = tree();
+    let (run, at) = start(&tree, &[]);
+    let mut centre = crate::harness::tcp(run.address("tracker_1"));
+    for serial in 0..20 {
+        centre.write_all(&frame("8200", "86000001", serial, "")).unwrap();
+        read_frame(&mut centre);
+    }
+    let detail = || get(at, "/v1/fsus/tracker_1").json();
+    until("all of them are known", || detail()["received"] == 20 && detail()["exchanges"][0]["kind"] == "reply");
+    let detail = detail();
+    let exchanges = detail["exchanges"].as_array().unwrap();
+    assert_eq!(exchanges.len(), 32);
+    let (reply, request) = (&exchanges[0], &exchanges[1]);
+    assert_eq!((&reply["kind"], &request["kind"]), (&json!("reply"), &json!("request")));
+    assert_eq!(request["hex"], hex::encode_upper(frame("8200", "86000001", 19, "")));
+    assert_eq!(request["peer"], centre.local_addr().unwrap().to_string());
+    assert!(request["text"].as_str().unwrap().starts_with("8200: "), "{request}");
+    assert!(reply["text"].as_str().unwrap().starts_with("8200: "), "{reply}");
+    assert_eq!(request["explain"]["items"][0]["command"]["key"], "8200", "{request:#}");
+    assert_eq!(detail["counters"]["answered"], 20);
+    let command = detail["commands"].as_array().unwrap().iter().find(|command| command["command"] == "8200").unwrap();
+    assert_eq!((&command["received"], &command["answered"], &command["dropped"]), (&json!(20), &json!(20), &json!(0)));
+    run.stop();
+}
+
+#[test]
+fn what_a_device_remembers_is_told() {
+    let tree = tree();
+    let (run, at) = start(&tree, &[]);
+    assert_eq!(speed(&run, "tracker_1", "86000001"), 7);
+    done(at, "PUT /v1/fsus/tracker_1/registers/speed", &json!({ "value": "<img src=x onerror=alert(1)>" }));
+    done(at, "PUT /v1/fsus/tracker_1/memory/holding", &json!({ "at": 2, "hex": "0A 0b" }));
+    let got = get(at, "/v1/fsus/tracker_1");
+    assert_eq!(got.header("content-type"), Some("application/json"));
+    let device = &got.json()["devices"][0];
+    assert_eq!(device["registers"]["speed"], "<img src=x onerror=alert(1)>");
+    assert_eq!(device["memory"]["holding"], "00000A0B000000000000000000000000");
+    assert_eq!((&device["vendor"], &device["address"]), (&json!("demo_tracker"), &Value::Null));
+    assert_eq!(device["messages"][0], json!({ "message": "alarm", "args": ["kind"], "sent": 0, "pending": 0 }));
+    run.stop();
+}
+
+#[test]
+fn limit_unanswered_told_max_and_what_got_no_reply_is_explained() {
+    let tree = tree();
+    let (run, at) = start(&tree, &[]);
+    let mut centre = crate::harness::tcp(run.address("tracker_1"));
+    // A command that no rule answers.
+    centre.write_all(&frame("8300", "86000001", 5, "0001")).unwrap();
+    run.udp("site_2").send(b"\xFFnonsense\xFE");
+    let all = |query: &str| get(at, &format!("/v1/unanswered{query}")).json();
+    until("both are known", || {
+        all("")["held"].as_u64().is_some_and(|held| held >= 1) && all("?fsu=site_2")["unanswered"][0]["fsu"] == "site_2"
+    });
+    let one = all("?fsu=site_2&n=1")["unanswered"][0].clone();
+    assert_eq!(one["hex"], hex::encode_upper(b"\xFFnonsense\xFE"));
+    let counters = get(at, "/v1/fsus/site_2").json()["counters"]["dropped"].clone();
+    assert!(counters.get(one["reason"].as_str().unwrap()).is_some(), "{one} {counters}");
+    assert!(one["explain"].as_str().unwrap().contains("reply: none"), "{one}");
+    assert_eq!(get(at, "/v1/unanswered?n=1000").status, 200);
+    assert_eq!(get(at, "/v1/unanswered?n=1001").json()["error"]["pointer"], "n");
+    run.stop();
+}
