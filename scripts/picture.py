@@ -4,8 +4,10 @@
 picture.py shot OUT.svg COLUMNS ROWS SECONDS COMMAND...   screenshot of a program on a terminal of this size, after SECONDS
 picture.py text OUT.svg COLUMNS FILE                      a file as a terminal would show it; lines "$ ..." are what was typed
 picture.py frame OUT.svg WORDS.json                       the B interface's outer frame as boxes
+picture.py page OUT.png WIDTHxHEIGHT SECONDS URL          a page after SECONDS, as Chromium shows it
 """
 
+import base64
 import codecs
 import fcntl
 import html
@@ -17,10 +19,12 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
 import unicodedata
+import urllib.request
 
 CELL, LINE, MARGIN, BAR = 8.4, 18, 16, 28
 FONT = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
@@ -235,8 +239,35 @@ def frame(out, words):
     pathlib.Path(out).write_text(svg(width, height, "".join(body).replace("%d", str(height), 1), words["title"]))
 
 
+def page(out, size, seconds, url):
+    """A page that goes on loading cannot be had with `chromium --screenshot`: chromedriver waits with it."""
+    width, height = (int(part) for part in size.split("x"))
+    driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        port = next(found[1] for line in driver.stdout if (found := re.search(r"successfully on port (\d+)", line)))
+
+        def call(method, path, body=None):
+            data = None if body is None else json.dumps(body).encode()
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/session{path}", data, method=method)
+            with urllib.request.urlopen(request) as answer:
+                return json.load(answer)["value"]
+
+        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={width},{height}"]
+        session = call("POST", "", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}})
+        path = "/" + session["sessionId"]
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        call("POST", path + "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
+        call("POST", path + "/url", {"url": url})
+        time.sleep(float(seconds))
+        pathlib.Path(out).write_bytes(base64.b64decode(call("GET", path + "/screenshot")))
+        call("DELETE", path)
+    finally:
+        driver.terminate()
+        driver.wait()
+
+
 def main():
-    commands = {"shot": shot, "text": text, "frame": frame}
+    commands = {"shot": shot, "text": text, "frame": frame, "page": page}
     if len(sys.argv) < 3 or sys.argv[1] not in commands:
         sys.exit(__doc__)
     commands[sys.argv[1]](*sys.argv[2:])

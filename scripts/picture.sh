@@ -2,24 +2,25 @@
 # Makes the pictures of the documents (docs/pictures/) by running the program:
 #   flood.svg            the live screen of `flood`, as a terminal shows it
 #   report.png           the first part of flood's HTML report
+#   dashboard.png        the page of `run`, of a fleet under load
 #   outer-frame.*.svg    the B interface's outer frame, in each language
 #
 #   scripts/picture.sh [--bin FILE] [--seconds S] [--only NAME]
 #
-# Needs Python 3; for report.png also chromium. Serves on 127.0.0.1, and stops what it started.
+# Needs Python 3; for report.png also chromium, for dashboard.png chromium-driver besides. Serves on 127.0.0.1, and stops what it started.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-readonly OUT=docs/pictures COLUMNS_SHOWN=100 ROWS_SHOWN=34 RATE=1000 READY_SECONDS=30 REPORT_SIZE=1000,1010
+readonly OUT=docs/pictures COLUMNS_SHOWN=100 ROWS_SHOWN=34 RATE=1000 READY_SECONDS=30 REPORT_SIZE=1000,1010 PAGE_SIZE=1280x860 PAGE_FSUS=3000
 bin='' seconds=60 only=''
 while [ $# -gt 0 ]; do
     case $1 in
         --bin) bin=$2 ;;
         --seconds) seconds=$2 ;;
         --only) only=$2 ;;
-        *) sed -n '2,10s/^# \{0,1\}//p' "$0" && exit 2 ;;
+        *) sed -n '2,11s/^# \{0,1\}//p' "$0" && exit 2 ;;
     esac
     shift 2
 done
@@ -67,7 +68,7 @@ if wants outer-frame; then
         python3 scripts/picture.py frame "$OUT/outer-frame.$language.svg" "scripts/pictures/outer-frame.$language.json"
     done
 fi
-if wants flood || wants report; then
+if wants flood || wants report || wants dashboard; then
     if [ -z "$bin" ]; then
         need_build_tools
         cargo build --release --locked
@@ -91,5 +92,27 @@ if wants report; then
     chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size="$REPORT_SIZE" \
         --screenshot="$PWD/$OUT/report.png" "file://$work/report.html" >"$work/chromium.log" 2>&1 \
         || fail "chromium has failed: $(tail -n 3 "$work/chromium.log")"
+fi
+if wants dashboard; then
+    have chromium || apt_install chromium || fail "chromium is missing (it draws the page): apt-get install chromium, as root"
+    have chromedriver || apt_install chromium-driver || fail "chromedriver is missing: apt-get install chromium-driver, as root"
+    python3 - "$work/config/sys_config.json" "$PAGE_FSUS" <<'FLEET'
+import json, sys
+path, count = sys.argv[1], int(sys.argv[2])
+config = json.load(open(path))
+one = next(fsu for fsu in config["fsu_list"] if fsu["protocol_type"] == "udp" and fsu.get("fsuid"))
+one.update(fsuname="site", port=21001, count=count)
+config["fsu_list"] = [one]
+json.dump(config, open(path, "w"))
+FLEET
+    serve
+    page=$(sed -n 's/^control: //p' "$work/mock.log")
+    flood --seconds "$((seconds + 30))" --quiet >"$work/table.txt" 2>&1 &
+    load=$!
+    "$bin" ctl --at "$page" offline 'site_*13?' --for 3600s >/dev/null
+    python3 scripts/picture.py page "$OUT/dashboard.png" "$PAGE_SIZE" "$seconds" "$page"
+    kill -INT "$load" 2>/dev/null || true
+    wait "$load" || true
+    end
 fi
 ls -l "$OUT"

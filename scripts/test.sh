@@ -53,6 +53,8 @@ need_build_tools
 component rustfmt fmt
 component clippy clippy
 need promtool prometheus "tests/control checks the metrics with it"
+need chromedriver chromium-driver "tests/page drives a browser with it"
+need chromium chromium "tests/page looks at the dashboard in it"
 raise_open_files
 # A fixed seed for property tests, so that a failure is due to the change; nightly.sh uses new seeds.
 export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-20261121}

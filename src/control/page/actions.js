@@ -3,18 +3,22 @@
 import { part } from './api.js';
 import { add, button, el, field, panel, select } from './dom.js';
 import { faultsForm } from './faults.js';
-import { Refused, form, pairs } from './forms.js';
+import { form, outcomeOf, pairs } from './forms.js';
 import { count } from './format.js';
 import { t } from './settings.js';
 
 const OFFLINE_S = 30;
 
-/// Sends a message now. `names` are the messages that the FSU has, or null if that is not known.
-function triggerForm(api, glob, names, of, done) {
+/// Sends a message now. `messages` are those that the FSU has, each with the names of its arguments; null if that is not known.
+function triggerForm(api, glob, messages, of, done) {
+  const names = messages && Object.keys(messages);
   const which = names === null
     ? el('input', { required: true, id: 'message', class: 'code', spellcheck: 'false', list: 'messages-known', autofocus: true })
     : select(names.map((n) => [n, n]), names[0], { id: 'message' });
-  const args = el('input', { id: 'args', class: 'code', placeholder: 'kind=02', spellcheck: 'false' });
+  const args = el('input', { id: 'args', class: 'code', spellcheck: 'false' });
+  const hint = () => { args.placeholder = (messages?.[which.value] ?? ['name']).map((n) => `${n}=…`).join(' '); };
+  which.addEventListener('input', hint);
+  hint();
   const over = el('input', { id: 'over', type: 'number', min: '0', max: '3600000', step: '1', value: '0' });
   const known = el('datalist', { id: 'messages-known' });
   if (names === null) {
@@ -24,10 +28,7 @@ function triggerForm(api, glob, names, of, done) {
   const parts = [field(t('trigger.message'), which), names === null && known, field(t('trigger.args'), args, { class: 'grow' }), of > 1 && field(t('trigger.over'), over, { class: 'short' }), el('button', { class: 'main', id: 'trigger' }, t('trigger'))];
   return form('trigger-form', parts, async () => {
     const got = await api.call('POST', `/v1/fsus/${part(glob)}/trigger`, { message: which.value, args: pairs(args.value), over_ms: Number(over.value) });
-    const refused = (got.refused ?? []).map((r) => `${r.fsu}: ${r.why}`).join('; ');
-    const text = t('trigger.done', { n: count(got.triggered), of: count(got.matched) });
-    if (got.triggered === 0 && refused) throw new Refused(`${text} ${refused}`);
-    return got.refused_total > 0 ? `${text} ${t('trigger.refused', { n: count(got.refused_total) })} ${refused}` : text;
+    return outcomeOf(got.triggered, got, t('trigger.done', { n: count(got.triggered), of: count(got.matched) }));
   }, done);
 }
 
@@ -35,8 +36,8 @@ function triggerForm(api, glob, names, of, done) {
 function offlineForm(api, glob, done) {
   const seconds = el('input', { id: 'offline-s', type: 'number', min: '1', max: '86400', step: '1', value: OFFLINE_S, required: true });
   return form('offline-form', [field(t('offline.seconds'), seconds, { class: 'short' }), el('button', { class: 'main', id: 'offline' }, t('offline'))], async () => {
-    const { armed } = await api.call('PUT', `/v1/fsus/${part(glob)}/faults`, { offline: true, ttl_s: Number(seconds.value) });
-    return t('offline.done', { n: count(armed), s: seconds.value });
+    const got = await api.call('PUT', `/v1/fsus/${part(glob)}/faults`, { offline: true, ttl_s: Number(seconds.value) });
+    return outcomeOf(got.armed, got, t('offline.done', { n: count(got.armed), s: seconds.value }));
   }, done);
 }
 
@@ -49,10 +50,10 @@ function clearForm(api, glob, done) {
 }
 
 /// All forms. `transport` narrows the faults to those that it can have; null is any.
-export function actions(api, { glob, of, names, transport }, done) {
+export function actions(api, { glob, of, messages, transport }, done) {
   const node = el('div', { class: 'actions' });
   const group = (title, content) => node.append(el('fieldset', {}, el('legend', {}, title), content));
-  if (names === null || names.length > 0) group(t('trigger.title'), triggerForm(api, glob, names, of, done));
+  if (messages === null || Object.keys(messages).length > 0) group(t('trigger.title'), triggerForm(api, glob, messages, of, done));
   group(t('offline.title'), offlineForm(api, glob, done));
   group(t('faults.title'), faultsForm(api, glob, transport, done));
   group(t('clear.title'), clearForm(api, glob, done));
@@ -61,9 +62,9 @@ export function actions(api, { glob, of, names, transport }, done) {
 
 /// The forms for one FSU in a panel.
 export function actionPanel(api, fsu, done) {
-  const names = [...new Set((fsu.devices ?? []).flatMap((device) => (device.messages ?? []).map((m) => m.message)))];
+  const messages = Object.fromEntries((fsu.devices ?? []).flatMap((device) => device.messages ?? []).map((m) => [m.message, m.args ?? []]));
   const box = panel(t('actions'), { id: 'actions' });
-  box.body.append(actions(api, { glob: fsu.name, of: 1, names, transport: fsu.transport }, done));
+  box.body.append(actions(api, { glob: fsu.name, of: 1, messages, transport: fsu.transport }, done));
   return box;
 }
 
@@ -73,7 +74,7 @@ export function bulk(api, glob, matching, done) {
   const dialog = el('dialog', { 'aria-label': t('bulk.title', { n: count(matching) }), id: 'bulk' },
     el('div', { class: 'head' }, el('h2', {}, t('bulk.title', { n: count(matching) })), close),
     el('p', { class: 'soft' }, t('bulk.which'), ' ', el('code', {}, el('bdi', {}, glob))),
-    actions(api, { glob, of: matching, names: null, transport: null }, done));
+    actions(api, { glob, of: matching, messages: null, transport: null }, done));
   const back = document.activeElement;
   dialog.addEventListener('close', () => {
     dialog.remove();

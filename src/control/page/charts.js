@@ -2,8 +2,8 @@
 
 import { el } from './dom.js';
 import { clock, micros, rate } from './format.js';
-import { rateKeys } from './figures.js';
-import { t, word } from './settings.js';
+import { rateName, shownKeys, timesOf } from './figures.js';
+import { t } from './settings.js';
 
 const HEIGHT = 190;
 const WINDOW_MIN_S = 120;
@@ -26,9 +26,24 @@ function axis(values, size) {
   return { stroke: colour('--soft'), grid, ticks: { ...grid, size: 4 }, font: '11px system-ui, sans-serif', values, size, gap: 4 };
 }
 
+/// Lets the keyboard show and hide lines, as a click on their names in the legend does.
+function legendKeys(node, plot) {
+  node.querySelectorAll('.u-legend .u-series:not(:first-child) th').forEach((head, i) => {
+    const told = () => head.setAttribute('aria-pressed', String(plot.series[i + 1].show));
+    for (const [key, value] of [['tabindex', '0'], ['role', 'button']]) head.setAttribute(key, value);
+    told();
+    head.addEventListener('click', () => setTimeout(told));
+    head.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' && event.key !== ' ') return;
+      event.preventDefault();
+      head.click();
+    });
+  });
+}
+
 /// One chart: `lines` are `{ label, value(point), show }`, `text` writes a value, `isLog` is the scale. `update(points)` draws.
 function chart(name, lines, text, isLog) {
-  const node = el('div', { class: 'chart', role: 'img', 'aria-label': name });
+  const node = el('div', { class: 'chart' });
   const cursor = (u, value) => (value === null || value === undefined ? '–' : text(value));
   const options = {
     width: 300, height: HEIGHT, pxAlign: 0,
@@ -52,6 +67,9 @@ function chart(name, lines, text, isLog) {
     ],
   };
   const plot = new globalThis.uPlot(options, [[], ...lines.map(() => [])], node);
+  const picture = node.querySelector('.u-wrap');
+  picture.setAttribute('role', 'img');
+  legendKeys(node, plot);
   const size = new ResizeObserver(([entry]) => {
     const width = Math.floor(entry.contentRect.width);
     if (width > 0 && width !== plot.width) plot.setSize({ width, height: HEIGHT });
@@ -63,7 +81,7 @@ function chart(name, lines, text, isLog) {
     // Without a cursor the legend has the newest values.
     if (plot.cursor.idx === null || plot.cursor.idx === undefined) plot.setLegend({ idx: points.length - 1 }, false);
     const last = lines.map((line, i) => `${line.label} ${text(values[i].at(-1) ?? 0)}`);
-    node.setAttribute('aria-label', `${name}: ${last.join(', ')}`);
+    picture.setAttribute('aria-label', `${name}: ${last.join(', ')}`);
   };
   return { node, update, end() { size.disconnect(); plot.destroy(); } };
 }
@@ -72,20 +90,20 @@ function chart(name, lines, text, isLog) {
 const SHOWN = new Set(['sent', 'received', 'answered', 'dropped', 'lost', 'wrong', 'messages']);
 
 /// The chart of rates for what this snapshot has.
-export function rateChart(snapshot) {
-  const lines = rateKeys(snapshot).slice(0, 7).map((key) => ({
-    label: word('rate', key), value: (point) => point.rates?.[key] ?? null, show: SHOWN.has(key),
+export function rateChart(snapshot, isFlood) {
+  const lines = shownKeys(snapshot, isFlood).slice(0, 7).map((key) => ({
+    label: rateName(key, isFlood), value: (point) => point.rates?.[key] ?? null, show: SHOWN.has(key),
   }));
   return chart(t('chart.rates'), lines, rate, false);
 }
 
 /// The chart of lateness, or of latency.
-export function lateChart(snapshot) {
-  const times = snapshot.latency_us ?? snapshot.late_us ?? {};
+export function lateChart(snapshot, isFlood) {
+  const times = timesOf(snapshot, isFlood);
   // The scale is logarithmic: under a microsecond is one.
   const at = (key) => (point) => (point.late?.[key] === undefined ? null : Math.max(1, point.late[key]));
   const lines = ['p50', 'p90', 'p99', 'max'].filter((key) => key in times).map((key) => ({
     label: key === 'max' ? t('chart.max') : key, value: at(key), show: true,
   }));
-  return chart(snapshot.latency_us ? t('chart.latency') : t('chart.late'), lines, micros, true);
+  return chart(t(isFlood ? 'chart.latency' : 'chart.late'), lines, micros, true);
 }

@@ -3,7 +3,7 @@
 import { part } from './api.js';
 import { add, button, el, field, fill, name, panel, table } from './dom.js';
 import { count, dump } from './format.js';
-import { form } from './forms.js';
+import { form, outcomeOf } from './forms.js';
 import { t } from './settings.js';
 
 /// A register: its value, and a form in its place after Edit. Escape takes the form away.
@@ -13,9 +13,10 @@ function register(ctx, device, key, value) {
   const edit = () => {
     const input = el('input', { class: 'code', value, 'aria-label': key, spellcheck: 'false', data: { register: key } });
     const box = form(`set-${device}-${key}`, [input, el('button', { class: 'main' }, t('set')), button(t('cancel'), back)], async () => {
-      await ctx.api.call('PUT', `/v1/fsus/${part(ctx.fsu)}/registers/${part(key)}`, { value: input.value, device });
+      const got = await ctx.api.call('PUT', `/v1/fsus/${part(ctx.fsu)}/registers/${part(key)}`, { value: input.value, device });
+      const told = outcomeOf(got.set, got, t('set.done'));
       value = input.value;
-      return t('set.done');
+      return told;
     }, () => {
       show();
       ctx.done();
@@ -39,8 +40,8 @@ function memory(ctx, device, area, bytes) {
   const digits = el('input', { class: 'code', required: true, pattern: '([0-9A-Fa-f]{2} ?)+', title: t('memory.pattern'), spellcheck: 'false', placeholder: '0102' });
   const write = form(`memory-${device}-${area}`, [field(t('memory.at'), at, { class: 'short' }), field(t('memory.hex'), digits, { class: 'grow' }), el('button', { class: 'main' }, t('set'))], async () => {
     const body = { at: Number(at.value), hex: digits.value.replaceAll(' ', ''), device };
-    await ctx.api.call('PUT', `/v1/fsus/${part(ctx.fsu)}/memory/${part(area)}`, body);
-    return t('set.done');
+    const got = await ctx.api.call('PUT', `/v1/fsus/${part(ctx.fsu)}/memory/${part(area)}`, body);
+    return outcomeOf(got.set, got, t('set.done'));
   }, ctx.done);
   return el('details', { class: 'memory', data: { area } },
     el('summary', {}, name(area), ' ', el('span', { class: 'soft' }, t('bytes', { n: count(bytes.length / 2) }))), el('pre', { tabindex: '0' }, dump(bytes)), ctx.canChange && write);

@@ -2,7 +2,7 @@
 
 import { part } from './api.js';
 import { el } from './dom.js';
-import { Refused, form } from './forms.js';
+import { Refused, form, outcomeOf } from './forms.js';
 import { count } from './format.js';
 import { t, word } from './settings.js';
 
@@ -55,7 +55,7 @@ export function faultsForm(api, glob, transport, done) {
     const set = Object.fromEntries(rows.map((row) => [row.kind, row.value()]).filter(([, value]) => value !== null));
     if (Object.keys(set).length === 0) throw new Refused(t('faults.choose'));
     const body = ttl.value === '' ? set : { ...set, ttl_s: Number(ttl.value) };
-    const { armed } = await api.call('PUT', `/v1/fsus/${part(glob)}/faults`, body);
-    return ttl.value === '' ? t('faults.done_ever', { n: count(armed) }) : t('faults.done', { n: count(armed), s: ttl.value });
+    const got = await api.call('PUT', `/v1/fsus/${part(glob)}/faults`, body);
+    return outcomeOf(got.armed, got, t(ttl.value === '' ? 'faults.done_ever' : 'faults.done', { n: count(got.armed), s: ttl.value }));
   }, done);
 }

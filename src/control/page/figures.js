@@ -15,16 +15,32 @@ export function rateKeys(snapshot) {
   return [...ORDER.filter((key) => keys.includes(key)), ...keys.filter((key) => !ORDER.includes(key))];
 }
 
+/// The name of a rate; a load generator counts other things under the same key.
+export function rateName(key, isFlood) {
+  return isFlood && t(`flood.${key}`) !== `flood.${key}` ? t(`flood.${key}`) : word('rate', key);
+}
+
+/// The keys that are shown: those of a run all, those of a load generator only if they ever counted.
+export function shownKeys(snapshot, isFlood) {
+  return rateKeys(snapshot).filter((key) => !isFlood || ORDER.indexOf(key) < ORDER.indexOf('late') || snapshot.totals?.[key] > 0);
+}
+
+/// The times of the second chart: of a run lateness, of a load generator latency.
+export function timesOf(snapshot, isFlood) {
+  return (isFlood ? snapshot.latency_us ?? snapshot.reply_us : snapshot.late_us) ?? {};
+}
+
 /// The single figures: label, value, and what stands below it.
-function singles(s) {
+function singles(s, isFlood) {
   const out = [];
   const us = (key, times) => times && out.push([key, micros(times.p99), t('figure.p50', { p50: micros(times.p50) })]);
-  us('latency', s.latency_us);
+  us('latency', isFlood ? timesOf(s, true) : undefined);
   us('late', s.late_us);
-  us('reply', s.reply_us);
+  us('reply', isFlood ? undefined : s.reply_us);
   if (s.target_per_s !== undefined) out.push(['target', rate(s.target_per_s), t('figure.per_second')]);
   if (s.waiting !== undefined) out.push(['waiting', count(s.waiting), '']);
-  if (s.pending !== undefined) out.push(['pending', count(s.pending), t('figure.pending_sub')]);
+  if (s.pending !== undefined && isFlood) out.push(['waiting', count(s.pending), '']);
+  else if (s.pending !== undefined) out.push(['pending', count(s.pending), t('figure.pending_sub')]);
   if (s.centres !== undefined) out.push(['centres', count(s.centres), t('figure.connections', { n: count(s.connections) })]);
   else if (s.connections !== undefined) out.push(['connections_only', count(s.connections), '']);
   if (s.log) out.push(['log', percent(s.log.queue_fill), t('figure.log_sub', { lost: count(s.log.lost) })]);
@@ -32,7 +48,7 @@ function singles(s) {
 }
 
 /// The strip; `update(snapshot)` sets the numbers without building it again.
-export function figures() {
+export function figures(isFlood) {
   const node = el('dl', { class: 'figures', id: 'figures', 'aria-label': t('figures') });
   const tiles = new Map();
   const tile = (key, label) => {
@@ -45,13 +61,13 @@ export function figures() {
     return tiles.get(key);
   };
   const update = (s) => {
-    for (const key of rateKeys(s)) {
-      const { box, value, sub } = tile(`rate.${key}`, word('rate', key));
+    for (const key of shownKeys(s, isFlood)) {
+      const { box, value, sub } = tile(`rate.${key}`, rateName(key, isFlood));
       say(value, rate(s.rates[key]));
       say(sub, t('figure.total', { n: short(s.totals?.[key]) }));
       box.classList.toggle('bad', BAD.has(key) && s.rates[key] > 0);
     }
-    for (const [key, now, below] of singles(s)) {
+    for (const [key, now, below] of singles(s, isFlood)) {
       const { value, sub } = tile(key, t(`figure.${key}`));
       say(value, now);
       say(sub, below);

@@ -65,7 +65,8 @@ function pager(go) {
 
 /// The view; what is looked for is in the page's address, so that going back finds it again.
 export function fleet(root, { api, live, params, setParams }) {
-  const now = { name: '', state: '', transport: '', sort: '', desc: '', page: '0', per_page: SIZES[1], ...Object.fromEntries(params) };
+  const now = { name: '', state: '', transport: '', sort: '', desc: '', page: '0', per_page: SIZES[1] };
+  for (const [key, value] of params) if (key in now) now[key] = value;
   const search = el('input', { type: 'search', id: 'search', value: now.name, placeholder: t('fleet.search'), 'aria-label': t('fleet.search'), 'aria-keyshortcuts': '/', autocomplete: 'off', spellcheck: 'false' });
   const state = select([['', t('fleet.all_states')], ...STATES.map((s) => [s, word('state', s)])], now.state, { 'aria-label': t('column.state'), id: 'state' });
   const transport = select([['', t('fleet.all_transports')], ...TRANSPORTS.map((s) => [s, s])], now.transport, { 'aria-label': t('column.transport'), id: 'transport' });

@@ -2,10 +2,18 @@
 
 import { reason } from './api.js';
 import { el, say } from './dom.js';
+import { count } from './format.js';
 import { t } from './settings.js';
 
 /// A call that was not made, or did nothing: its message says why.
 export class Refused extends Error {}
+
+/// What to say of a change: `text` if it was made at any FSU, with those that refused it; an error if at none.
+export function outcomeOf(done, got, text) {
+  const why = (got.refused ?? []).map((r) => (got.matched > 1 ? `${r.fsu}: ${r.why}` : r.why)).join('; ');
+  if (done === 0 && why) throw new Refused(why);
+  return why ? `${text} ${t('refused', { n: count(got.refused_total) })} ${why}` : text;
+}
 
 /// `name=value name2="two words"` as an object.
 export function pairs(text) {

@@ -42,8 +42,8 @@ export function unanswered(root, { params, setParams }) {
 
 function oneUnanswered(item) {
   return el('details', { class: 'item' },
-    el('summary', {}, el('time', { datetime: item.time }, moment(item.time)), el('span', { class: 'of cut' }, linkTo(item.fsu)), el('code', { class: 'reason' }, item.reason),
-      el('span', { class: 'soft' }, t('from_peer', { peer: item.peer })), el('span', { class: 'soft' }, t('bytes', { n: count(item.bytes) }))),
+    el('summary', {}, el('time', { datetime: item.time }, moment(item.time)), el('span', { class: 'of cut' }, item.fsu ? linkTo(item.fsu) : t('unanswered.no_fsu')), el('code', { class: 'reason' }, item.reason),
+      el('span', { class: 'soft' }, item.peer ? t('from_peer', { peer: item.peer }) : ''), el('span', { class: 'soft' }, t('bytes', { n: count(item.bytes) }))),
     el('code', { class: 'hex' }, hex(item.hex)), el('pre', {}, item.explain ?? ''));
 }
 

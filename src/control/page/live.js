@@ -2,6 +2,7 @@
 // snapshot is asked for.
 
 import { call, get, raw } from './api.js';
+import { timesOf } from './figures.js';
 
 const POINTS_MAX = 600;
 const EVENTS_MAX = 300;
@@ -117,7 +118,8 @@ export class Live {
 
   take(snapshot) {
     this.snapshot = snapshot;
-    this.points.push({ t: Date.now() / 1000, rates: snapshot.rates ?? {}, late: snapshot.latency_us ?? snapshot.late_us ?? {} });
+    const late = timesOf(snapshot, this.run?.kind === 'flood');
+    this.points.push({ t: Date.now() / 1000, rates: snapshot.rates ?? {}, late });
     if (this.points.length > POINTS_MAX) this.points.splice(0, this.points.length - POINTS_MAX);
     this.tell('snapshot');
   }

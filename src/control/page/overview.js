@@ -14,17 +14,18 @@ const EVENTS = 8;
 /// Charts and map have the colours of the theme in their pixels: both are made again when it changes.
 function charts(live) {
   const node = el('div', { class: 'charts' });
+  const isFlood = live.run.kind === 'flood';
   let [rates, late] = [null, null];
   const make = () => {
     rates?.end();
     late?.end();
-    [rates, late] = [rateChart(live.snapshot), lateChart(live.snapshot)];
+    [rates, late] = [rateChart(live.snapshot, isFlood), lateChart(live.snapshot, isFlood)];
     const one = (title, chart) => {
       const box = panel(title, { class: 'plot' });
       box.body.append(chart.node);
       return box;
     };
-    fill(node, one(t('chart.rates'), rates), one(live.snapshot.latency_us ? t('chart.latency') : t('chart.late'), late));
+    fill(node, one(t('chart.rates'), rates), one(t(isFlood ? 'chart.latency' : 'chart.late'), late));
     update();
   };
   const update = () => {
@@ -85,7 +86,9 @@ function parts(live) {
   const toFsu = (key) => (item) => ({ name: item.name, isFsu: true, n: item[key], text: `${rate(item[key])}/s` });
   const update = (s) => {
     const words = Object.entries(s.reasons ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]).slice(0, 10);
-    for (const [part, value] of [[reasons.box, s.reasons], [busiest.box, s.busiest], [noisiest.box, s.noisiest], [shards.box, s.shards]]) part.hidden = !value;
+    // A load generator has no ranking of FSUs, and may have no shards.
+    const isThere = (value) => value !== undefined && !(isFlood && value.length === 0);
+    for (const [part, value] of [[reasons.box, s.reasons], [busiest.box, s.busiest], [noisiest.box, s.noisiest], [shards.box, s.shards]]) part.hidden = !isThere(value);
     reasons.update(words.map(([name, n]) => ({ name, n, text: count(n) })));
     busiest.update((s.busiest ?? []).map(toFsu('per_s')));
     noisiest.update((s.noisiest ?? []).map(toFsu('dropped_per_s')));
@@ -98,7 +101,7 @@ function parts(live) {
 
 /// The view. `live` has a snapshot already.
 export function overview(root, { live, api }) {
-  const strip = figures();
+  const strip = figures(live.run.kind === 'flood');
   const plots = charts(live);
   const below = parts(live);
   const { node: mapNode, map } = fleetMap();

@@ -6,6 +6,7 @@
 use super::shared::Shared;
 use crate::api::error::{Code, Failure};
 use crate::limits::REQUEST_TIME;
+use crate::page;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, HOST, HeaderName, HeaderValue, ORIGIN};
 use axum::http::{HeaderMap, Method, Uri};
@@ -57,7 +58,7 @@ fn examine(shared: &Shared, request: &Request) -> Result<(), Failure> {
         return Err(Failure::new(Code::Forbidden, "Sec-Fetch-Site: the request comes from a page of another site"));
     }
     if let Some(token) = &shared.token
-        && uri.path() != "/healthz"
+        && !is_open(request)
         && !headers.get(AUTHORIZATION).is_some_and(|header| token.is_in(header.as_bytes()))
     {
         return Err(Failure::new(Code::Unauthorized, "Authorization: `Bearer TOKEN` is needed, with the right token"));
@@ -66,6 +67,13 @@ fn examine(shared: &Shared, request: &Request) -> Result<(), Failure> {
         return Err(Failure::new(Code::Forbidden, "the server was started with --control-read-only"));
     }
     Ok(())
+}
+
+/// What is answered without the token: whether the server listens, and the page itself. A browser cannot send the token for a page
+/// that it opens; the page asks for it, and it has no data of the run.
+fn is_open(request: &Request) -> bool {
+    let path = request.uri().path();
+    path == "/healthz" || (matches!(*request.method(), Method::GET | Method::HEAD) && page::route(path).is_some())
 }
 
 /// The one value of a header; `None`: it is absent.
