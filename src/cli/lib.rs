@@ -1,6 +1,6 @@
 //! Arguments and commands.
 //!
-//! - [`args`]: what can be typed in. [`exit`]: how a command ends.
+//! - [`args`]: what can be typed in (`examples`: what help ends with). [`exit`]: how a command ends.
 //! - [`which`]: the configuration that is asked for. [`language`]: the language of a run. [`help`]: the help in it.
 //! - [`fleet`]: the configuration that a command works on.
 //! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: one file per command, from arguments to options. `schema` and
@@ -24,6 +24,7 @@ pub mod control;
 pub mod control_args;
 pub mod ctl;
 pub mod describe;
+mod examples;
 pub mod exit;
 pub mod explain;
 pub mod fleet;

@@ -132,6 +132,6 @@ fn bash_completes_the_names_of_fsus() {
     // Other words are clap's.
     check(&["fsu-mock", "ctl", "unansw"], &["unanswered"]);
     check(&["fsu-mock", "ctl", "fsus", "--stat"], &["--state"]);
-    check(&["fsu-mock", "com"], &["completions"]);
+    check(&["fsu-mock", "compl"], &["completions"]);
     run.stop();
 }
