@@ -9,11 +9,13 @@ use super::examples::{
     ABOUT_EXAMPLES, ASK_EXAMPLES, CHECK_EXAMPLES, CTL_EXAMPLES, EXPLAIN_EXAMPLES, FLOOD_EXAMPLES, INIT_EXAMPLES,
     MERGE_EXAMPLES, PLAN_EXAMPLES, RUN_EXAMPLES,
 };
+pub use super::explain_args::{ExplainArgs, TakeAs};
 use super::language::Lang;
+pub use super::merge::args::MergeArgs;
+pub use super::schema_args::{SchemaArgs, SchemaKind};
 pub use super::which::Which;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
-use fsu_plan::config::schema::Kind;
+use clap::{Args, Parser, Subcommand, ValueHint, value_parser};
 use fsu_plan::exit::{MEANINGS, Meaning};
 use fsu_plan::model::share::Partition;
 use fsu_serve::driver::gather::{GATHER_US, GATHER_US_MAX};
@@ -333,20 +335,6 @@ pub struct FloodArgs {
     pub judged: Option<PathBuf>,
 }
 
-/// Arguments of `merge`.
-#[derive(Debug, Args)]
-pub struct MergeArgs {
-    /// Merge the parts that are there; the result tells the share that is missing
-    #[arg(long)]
-    pub allow_missing: bool,
-    /// The directory of the result; made if it is not there
-    #[arg(value_name = "OUT", value_hint = ValueHint::DirPath)]
-    pub out: PathBuf,
-    /// What each part left: files of the same name in each directory (*.json, *.jsonl) become one
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required = true)]
-    pub dirs: Vec<PathBuf>,
-}
-
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -369,52 +357,6 @@ impl CheckArgs {
     pub fn origin(&self) -> Origin {
         self.path.clone().map_or(Origin::Gallery, Origin::Path)
     }
-}
-
-/// Arguments of `explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// Which configuration.
-    #[command(flatten)]
-    pub which: Which,
-    /// The FSU that receives the frame
-    #[arg(long, value_name = "NAME")]
-    pub fsu: String,
-    /// The reply's clock, e.g. '2026-01-12 11:17:30' [default: now]
-    #[arg(long, value_name = "LOCALTIME")]
-    pub now: Option<jiff::civil::DateTime>,
-    /// Seed of delays and random values, as for `run`
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Print JSON, for programs
-    #[arg(long)]
-    pub json: bool,
-    /// What the frame is, if its own bytes do not say: request or reply, outer or inner
-    #[arg(long = "as", value_name = "WHAT", value_delimiter = ',')]
-    pub take_as: Vec<TakeAs>,
-    /// The device of an inner frame or a reply, by type and address as four hex digits, e.g. 0102 [default: the first it fits]
-    #[arg(long, value_name = "TTAA")]
-    pub device: Option<String>,
-    /// The command that a reply answers [default: by its key, else its size and constants]
-    #[arg(long, value_name = "KEY")]
-    pub cmd: Option<String>,
-    /// The frame: hex digits; 0x, spaces, commas and colons allowed, any number of arguments; or a record of the device log;
-    /// `-`, or none: from stdin
-    #[arg(value_name = "HEX")]
-    pub hex: Vec<String>,
-}
-
-/// What a frame is taken for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TakeAs {
-    /// From a centre to the FSU
-    Request,
-    /// From the FSU to a centre: a reply, an answer, a heartbeat
-    Reply,
-    /// An outer frame (udp)
-    Outer,
-    /// An inner frame
-    Inner,
 }
 
 /// Arguments of `plan`.
@@ -507,64 +449,6 @@ pub struct InitArgs {
     /// Overwrite existing files
     #[arg(long)]
     pub force: bool,
-}
-
-/// Arguments of `schema`.
-#[derive(Debug, Args)]
-pub struct SchemaArgs {
-    /// The kind of file
-    #[arg(value_name = "KIND", value_enum)]
-    pub kind: SchemaKind,
-}
-
-/// What there is a schema of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SchemaKind {
-    /// A configuration file.
-    Config(Kind),
-    /// What `flood --json` writes.
-    FloodReport,
-    /// What `flood --centre --json` writes.
-    FloodCentre,
-    /// What `flood --reconcile --json` writes.
-    FloodReconcile,
-    /// What `flood --values` reads.
-    FloodValues,
-    /// What `flood --find-max --json` writes.
-    FloodCapacity,
-    /// What `compare --json` writes.
-    Compare,
-}
-
-impl ValueEnum for SchemaKind {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[
-            Self::Config(Kind::SysConfig),
-            Self::Config(Kind::FsuDevices),
-            Self::Config(Kind::Template),
-            Self::Config(Kind::Rules),
-            Self::Config(Kind::Vendor),
-            Self::FloodReport,
-            Self::FloodCentre,
-            Self::FloodReconcile,
-            Self::FloodValues,
-            Self::FloodCapacity,
-            Self::Compare,
-        ]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (name, help) = match self {
-            Self::Config(kind) => (kind.name(), kind.meaning()),
-            Self::FloodReport => ("flood-report", "What flood --json writes"),
-            Self::FloodCentre => ("flood-centre", "What flood --centre --json and flood --listen --json write"),
-            Self::FloodReconcile => ("flood-reconcile", "What flood --reconcile --json writes"),
-            Self::FloodValues => ("flood-values", "What flood --values reads: values of request fields"),
-            Self::Compare => ("compare", "What compare --json writes"),
-            Self::FloodCapacity => ("flood-capacity", "What flood --find-max --json writes"),
-        };
-        Some(PossibleValue::new(name).help(help))
-    }
 }
 
 /// Arguments of `completions`.

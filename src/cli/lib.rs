@@ -27,6 +27,7 @@ pub mod describe;
 mod examples;
 pub mod exit;
 pub mod explain;
+mod explain_args;
 pub mod fleet;
 pub mod flood;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub mod outfile;
 pub mod panics;
 pub mod plan;
 pub mod run;
+mod schema_args;
 pub mod summary;
 pub mod tables;
 pub mod text_out;

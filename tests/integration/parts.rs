@@ -78,14 +78,14 @@ fn tree() -> Tree {
 type Said = BTreeMap<String, Vec<Vec<u8>>>;
 
 /// Serves a part (`None`: all), asks each of its FSUs, and leaves its files in that directory.
-fn serve(tree: &Tree, (hosts, number): (&Hosts, usize), part: Option<String>, dir: &Path) -> Said {
+fn serve(tree: &Tree, (hosts, number): (&Hosts, usize), part: Option<&str>, dir: &Path) -> Said {
     std::fs::create_dir_all(dir).expect("a directory");
     let file = |name: &str| dir.join(name);
     let mut command = hosts.program(number);
     command.arg("run").arg("--config").arg(tree.path("sys_config.json")).args(["--seed", "7"]);
     command.arg("--stats").arg(file("stats.json")).arg("--fault-ledger").arg(file("faults.jsonl"));
     command.arg("--message-ledger").arg(file("messages.jsonl")).arg("--log-dir").arg(file("logs"));
-    if let Some(part) = &part {
+    if let Some(part) = part {
         command.args(["--partition", part]);
     }
     let run = Run::ready(&mut command, file("stats.json"));
@@ -147,7 +147,7 @@ fn parts_are_the_whole(many: usize) {
     let dirs: Vec<PathBuf> = (0..many).map(|n| tree.path(&format!("part-{n}"))).collect();
     let mut together = Said::new();
     for (number, dir) in dirs.iter().enumerate() {
-        let said = serve(&tree, (&hosts, number), Some(format!("{number}/{many}")), dir);
+        let said = serve(&tree, (&hosts, number), Some(&format!("{number}/{many}")), dir);
         assert!(said.keys().all(|name| !together.contains_key(name)));
         together.extend(said);
     }
@@ -212,7 +212,7 @@ fn parts_that_do_not_belong_together_are_not_merged() {
     let (tree, hosts) = (tree(), Hosts(Vec::new()));
     let dirs: Vec<PathBuf> = (0..2).map(|n| tree.path(&format!("part-{n}"))).collect();
     for (number, dir) in dirs.iter().enumerate() {
-        serve(&tree, (&hosts, 0), Some(format!("{number}/3")), dir);
+        serve(&tree, (&hosts, 0), Some(&format!("{number}/3")), dir);
     }
     let out = tree.path("merged");
     let check = |dirs: &[PathBuf], more: &[&str], expected: (i32, &str)| {

@@ -8,6 +8,7 @@ mod centre;
 mod model;
 mod shard;
 
+use fsu_plan::model::share::Share;
 use crate::fuzzing::input::Input;
 use crate::fuzzing::shipped::{DEVICES, FLEET, Habits, fsu, mended};
 use crate::naive::outer::{self, Outer};
@@ -63,7 +64,7 @@ static SERVED: LazyLock<(Arc<Fleet>, Vec<Habits>)> = LazyLock::new(|| {
         performance,
         accounts: Box::default(),
         allow_amplification: false,
-        share: Default::default(),
+        share: Share::default(),
     };
     (Arc::new(fleet), habits)
 });

@@ -50,12 +50,12 @@ impl Share {
 ///
 /// # Errors
 /// There is none.
-pub(super) fn take<'a>(partition: Option<Partition>, chosen: Vec<&'a Fsu>) -> Result<(Vec<&'a Fsu>, Share), CliError> {
+pub(super) fn take(partition: Option<Partition>, chosen: Vec<&Fsu>) -> Result<(Vec<&Fsu>, Share), CliError> {
     let whole = chosen.len();
     let Some(partition) = partition else { return Ok((chosen, Share::whole(whole))) };
     let part = |fsu: &Fsu| partition.of_fsu(fsu);
     let before = chosen.iter().filter(|fsu| part(fsu) < partition.part).count();
-    let own: Vec<&Fsu> = chosen.into_iter().filter(|fsu| part(fsu) == partition.part).collect();
+    let own: Vec<_> = chosen.into_iter().filter(|fsu| part(fsu) == partition.part).collect();
     if own.is_empty() {
         let text = format!("--partition {partition}: none of the {whole} FSUs that are asked belongs to this part");
         return Err(CliError::new(Exit::Usage, text));

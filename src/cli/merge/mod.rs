@@ -2,6 +2,7 @@
 //!
 //! Each directory has what one part left. Files of the same name are merged, each kind in its way: [`stats`], [`lines`].
 
+pub(super) mod args;
 mod files;
 mod lines;
 mod numbers;

@@ -15,7 +15,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 type Object = Map<String, Value>;
 
@@ -26,7 +26,8 @@ struct Part<'a> {
     totals: Object,
     lateness: Lateness,
     lateness_steps: Steps,
-    part: Option<Head>,
+    #[serde(rename = "part")]
+    head: Option<Head>,
     #[serde(default)]
     messages: Vec<Object>,
     transports: Vec<Object>,
@@ -115,12 +116,12 @@ pub(super) fn merge(
         whole.lateness.verdict(None)
     );
     let is_failed = !whole.lateness.is_valid();
-    let bytes = serde_json::to_vec_pretty(&whole).map_err(|error| content(&PathBuf::from(name), error.to_string()))?;
+    let bytes = serde_json::to_vec_pretty(&whole).map_err(|error| content(Path::new(name), error.to_string()))?;
     Ok((bytes, line, is_failed))
 }
 
-fn content(path: &PathBuf, what: impl Into<String>) -> MergeError {
-    MergeError::Content { path: path.clone(), what: what.into() }
+fn content(path: &Path, what: impl Into<String>) -> MergeError {
+    MergeError::Content { path: path.to_owned(), what: what.into() }
 }
 
 fn read<'a>(path: &'a PathBuf, text: &'a str) -> Result<From<'a>, MergeError> {
@@ -131,7 +132,7 @@ fn read<'a>(path: &'a PathBuf, text: &'a str) -> Result<From<'a>, MergeError> {
             format!("statistics of version {} (this program merges version {VERSION})", part.version),
         ));
     }
-    let Some(head) = part.part.clone() else {
+    let Some(head) = part.head.clone() else {
         return Err(content(path, "statistics of a run without --partition"));
     };
     if head.numbers.len() != part.fsus.len() {
@@ -175,7 +176,7 @@ fn missing(parts: &[From<'_>]) -> Vec<u32> {
     (0..of).filter(|part| !parts.iter().any(|from| from.head.part == *part)).collect()
 }
 
-fn whole<'a>(parts: Vec<From<'a>>, missing: Vec<u32>) -> Result<Whole<'a>, MergeError> {
+fn whole(parts: Vec<From<'_>>, missing: Vec<u32>) -> Result<Whole<'_>, MergeError> {
     let (of, fsus_of) = parts.first().map_or((0, 0), |from| (from.head.of, from.head.fsus_of));
     let run = run(&parts);
     let (common_started, common_ended, common_ms) = common(&parts);
@@ -209,7 +210,7 @@ fn whole<'a>(parts: Vec<From<'a>>, missing: Vec<u32>) -> Result<Whole<'a>, Merge
     let merged =
         Merged { parts: many, of, missing, fsus: fsus.len(), fsus_of, common_started, common_ended, common_ms };
     let (lateness, lateness_steps) = (late.told(limit_us, lost), late.steps());
-    let messages = rows_of_messages(messages);
+    let messages = rows_of_messages(&messages);
     let transports = rows(transports, &["transport"]);
     Ok(Whole {
         version: VERSION,
@@ -269,7 +270,7 @@ fn between_ms(from: Option<&str>, to: Option<&str>) -> u64 {
 }
 
 /// Messages of one template and name, added up, with their histograms.
-fn rows_of_messages(all: Vec<Object>) -> Vec<Object> {
+fn rows_of_messages(all: &[Object]) -> Vec<Object> {
     let steps = |row: &Object, key: &str| -> Steps {
         row.get(key).and_then(|steps| Steps::deserialize(steps).ok()).unwrap_or_default()
     };

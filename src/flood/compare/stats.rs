@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn one_risk_is_shared_by_all_tests() {
         let check = |chances: &[Option<f64>], expected: &[bool]| {
-            assert_eq!(significant(chances, 0.01), expected, "{chances:?}")
+            assert_eq!(significant(chances, 0.01), expected, "{chances:?}");
         };
         check(&[Some(0.009)], &[true]);
         check(&[Some(0.009), Some(0.009)], &[false, false]);

@@ -8,7 +8,6 @@ use super::source::{MAIN_FILE, ReadError, Source};
 use crate::model::share::Digest;
 use crate::model::tls::Make;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -28,8 +27,8 @@ pub struct Loader {
     kept_bytes: u64,
     /// Makes what serves the files of `tls`; without it `tls` is an error.
     pub make_tls: Option<Make>,
-    /// SHA-256 of each file that was read.
-    sums: Vec<(PathBuf, [u8; 32])>,
+    /// Of each file that was read.
+    sums: Vec<(PathBuf, Digest)>,
 }
 
 /// Makes a file's tree and returns its number; `None`: it cannot, which was reported.
@@ -98,15 +97,15 @@ impl Loader {
         let base = self.source.clean(main_file);
         let base = base.parent().unwrap_or(Path::new(""));
         let mut sums: Vec<_> = self.sums.iter().map(|(path, sum)| (seen_from(base, path), sum)).collect();
-        sums.sort_unstable();
-        let mut all = Sha256::new();
+        sums.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let mut all = Vec::new();
         for (name, sum) in sums {
             let name = name.as_os_str().as_encoded_bytes();
-            all.update((name.len() as u64).to_be_bytes());
-            all.update(name);
-            all.update(sum);
+            all.extend((name.len() as u64).to_be_bytes());
+            all.extend(name);
+            all.extend(sum.0.to_be_bytes());
         }
-        Digest::first(all.finalize().into())
+        Digest::of(&all)
     }
 
     /// Bytes charged for files that are kept until all is read.
@@ -215,7 +214,7 @@ impl Loader {
             Ok(bytes) => bytes,
             Err(reason) => return Outcome::Unreadable(reason.into()),
         };
-        self.sums.push((path.to_path_buf(), Sha256::digest(&bytes).into()));
+        self.sums.push((path.to_path_buf(), Digest::of(&bytes)));
         let shown = self.source.show(path);
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,

@@ -1,5 +1,6 @@
 //! A small fleet for tests.
 
+use super::share::Share;
 use super::field::Offset;
 use super::fleet::{
     Common, Device, Fleet, Fsu, FsuId, Language, Layouts, Limits, LogPlan, OnFull, Performance, RtnFlags,
@@ -112,6 +113,6 @@ pub fn fleet(fsus: Vec<Fsu>) -> Fleet {
         performance: Performance::default(),
         accounts: Box::default(),
         allow_amplification: false,
-        share: Default::default(),
+        share: Share::default(),
     }
 }

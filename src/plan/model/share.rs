@@ -5,7 +5,6 @@
 
 use super::fleet::Fsu;
 use super::identity::{STEP, identity, mix};
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -91,20 +90,17 @@ fn part_of(identity: u64, of: u32) -> u32 {
     best.0
 }
 
-/// What distinguishes one configuration from another: the first 8 bytes of the SHA-256 over the names and texts of its files.
+/// What distinguishes one configuration from another: the CRC-64/XZ over the names and texts of its files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest(pub u64);
+
+/// Of 64 bits, so that two configurations of one fleet hardly ever have the same.
+const CRC: crc::Crc<u64> = crc::Crc::<u64>::new(&crc::CRC_64_XZ);
 
 impl Digest {
     /// That of a text.
     pub fn of(text: &[u8]) -> Self {
-        let all: [u8; 32] = Sha256::digest(text).into();
-        Self::first(all)
-    }
-
-    /// The first 8 of its bytes.
-    pub(crate) fn first(all: [u8; 32]) -> Self {
-        Self(all.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte)))
+        Self(CRC.checksum(text))
     }
 }
 

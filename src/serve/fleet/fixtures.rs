@@ -1,5 +1,6 @@
 //! A small fleet and its counts, for tests.
 
+use fsu_plan::model::share::Share;
 use super::snapshot::{Gone, Reloads, Snapshot};
 use super::stats::{RunStats, Stats};
 use crate::devlog::LogTotals;
@@ -54,7 +55,7 @@ pub fn fleet() -> Fleet {
         performance: Performance::default(),
         accounts: Box::default(),
         allow_amplification: false,
-        share: Default::default(),
+        share: Share::default(),
     }
 }
 

@@ -73,7 +73,7 @@ pub struct RunStats {
     pub program: String,
     /// The configuration's path; absent where an embedded one was served.
     pub config: Option<PathBuf>,
-    /// What distinguishes the configuration that was served last: 16 hex digits of the SHA-256 over its files.
+    /// What distinguishes the configuration that was served last: 16 hex digits, the CRC-64 over its files.
     pub config_hash: String,
     /// The seed of all random values.
     pub seed: u64,

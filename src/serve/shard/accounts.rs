@@ -126,7 +126,9 @@ pub fn late_of(all: &[Steps]) -> Option<Histogram<u64>> {
 
 fn of_steps(all: &[Steps], most: u64) -> Option<Histogram<u64>> {
     let mut histogram = Histogram::new_with_bounds(1, most, DIGITS).ok()?;
-    all.iter().for_each(|steps| steps.record(&mut histogram));
+    for steps in all {
+        steps.record(&mut histogram);
+    }
     Some(histogram)
 }
 

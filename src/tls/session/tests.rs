@@ -174,7 +174,7 @@ fn what_is_written_is_what_was_taken_as_a_whole() {
             client.take(&std::mem::take(&mut wire));
             // What it says is sent was heard by the peer, and no more than a record beside it.
             assert!(client.heard.len() >= done && client.heard.len() - done <= SEALED_BYTES_MAX, "{room}: {before}");
-            assert_eq!(done < plain.len() || !server.session.wants_write(), true);
+            assert!(done < plain.len() || !server.session.wants_write());
         }
         assert!(client.heard == plain, "{room}");
         assert!(server.session.out.capacity() == 0, "an idle session holds no buffer");

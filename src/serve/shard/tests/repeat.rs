@@ -9,6 +9,7 @@ use fsu_plan::model::fleet::Device;
 use fsu_plan::model::message::Message;
 use fsu_plan::model::reply::{Form, Number, Patch};
 use fsu_plan::model::rule::Delay;
+use fsu_plan::model::share::Share;
 use fsu_plan::wire::envelope::{Head, escape};
 use fsu_plan::wire::fixtures::{COMMANDS, fixed, frame};
 use proptest::prelude::*;
@@ -222,7 +223,7 @@ fn fleet_of(p: f64) -> Arc<Fleet> {
         performance,
         accounts: Box::default(),
         allow_amplification: false,
-        share: Default::default(),
+        share: Share::default(),
     })
 }
 
@@ -344,7 +345,7 @@ fn struck(fsu: Fsu, requests: &[Vec<u8>]) -> Vec<(FaultKind, Struck)> {
         performance,
         accounts: Box::default(),
         allow_amplification: false,
-        share: Default::default(),
+        share: Share::default(),
     });
     let ledger = Ledger::default();
     let mut shard = Shard::new(&fleet, vec![0], 1, &ledger);
