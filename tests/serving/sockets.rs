@@ -8,7 +8,6 @@ mod centre;
 mod model;
 mod shard;
 
-use fsu_plan::model::share::Share;
 use crate::fuzzing::input::Input;
 use crate::fuzzing::shipped::{DEVICES, FLEET, Habits, fsu, mended};
 use crate::naive::outer::{self, Outer};
@@ -16,6 +15,7 @@ use centre::{Datagrams, Stream};
 use fsu_core::moment::RunContext;
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
+use fsu_plan::model::share::Share;
 use model::Model;
 use shard::Shard;
 use std::sync::{Arc, LazyLock};

@@ -1,6 +1,5 @@
 //! A small fleet for tests.
 
-use super::share::Share;
 use super::field::Offset;
 use super::fleet::{
     Common, Device, Fleet, Fsu, FsuId, Language, Layouts, Limits, LogPlan, OnFull, Performance, RtnFlags,
@@ -10,6 +9,7 @@ use super::message::Transport;
 use super::profile::Profiled;
 use super::reply::{Patch, Payload, Reply};
 use super::rule::{Delay, Rule};
+use super::share::Share;
 use super::template::{ErrorReply, Template};
 use crate::wire::fixtures::{COMMANDS, raw_frame};
 use std::sync::Arc;

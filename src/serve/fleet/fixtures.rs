@@ -1,6 +1,5 @@
 //! A small fleet and its counts, for tests.
 
-use fsu_plan::model::share::Share;
 use super::snapshot::{Gone, Reloads, Snapshot};
 use super::stats::{RunStats, Stats};
 use crate::devlog::LogTotals;
@@ -10,6 +9,7 @@ use fsu_core::state::Counters;
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::{Common, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags};
 use fsu_plan::model::message::Transport;
+use fsu_plan::model::share::Share;
 use fsu_plan::wire::reason::Reason;
 use std::path::PathBuf;
 use std::sync::Arc;

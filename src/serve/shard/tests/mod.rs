@@ -33,6 +33,7 @@ pub(crate) use fsu_core::state::{Counters, FsuState};
 pub(crate) use fsu_net::local::Local;
 pub(crate) use fsu_plan::model::fleet::{Common, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
 pub(crate) use fsu_plan::model::message::Transport;
+pub(crate) use fsu_plan::model::share::Share;
 pub(crate) use fsu_plan::wire::reason::Reason;
 pub(crate) use std::net::{IpAddr, SocketAddr};
 pub(crate) use std::sync::{Arc, Barrier, Mutex};
@@ -91,7 +92,7 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
         performance: Performance::default(),
         accounts: Box::default(),
         allow_amplification: false,
-        share: Default::default(),
+        share: Share::default(),
     })
 }
 
