@@ -219,6 +219,7 @@ fn reconcile(work: &str, n: usize) {
     let of = |fsus: usize, connections: usize, lost: u64| {
         let profile = Arc::new(Profile::new(Vec::new(), Vec::new()));
         let target = |number: usize| AskedFsu {
+            tls: None,
             name: format!("site_{number}").into(),
             id: FsuId::default(),
             rtn_flag: 0,

@@ -13,6 +13,7 @@ pub use super::explain_args::{ExplainArgs, TakeAs};
 use super::language::Lang;
 pub use super::merge::args::MergeArgs;
 pub use super::schema_args::{SchemaArgs, SchemaKind};
+pub use super::tls_args::TlsArgs;
 pub use super::which::Which;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint, value_parser};
@@ -199,6 +200,9 @@ pub struct FloodArgs {
     /// Which configuration.
     #[command(flatten)]
     pub which: Which,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Only FSUs whose name matches; * and ? are wildcards; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub fsu: Vec<String>,
@@ -385,6 +389,9 @@ pub struct AskArgs {
     /// Which configuration.
     #[command(flatten)]
     pub which: Which,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// The FSU; its transport, address, id and templates are the configuration's
     #[arg(long, value_name = "NAME")]
     pub fsu: String,

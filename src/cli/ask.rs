@@ -53,6 +53,8 @@ struct Question<'a> {
     patience: Patience,
     /// Replies that its rule gives: more than one with a `burst`.
     replies: usize,
+    /// Its connection is TLS.
+    tls: Option<fsu_tls::Client>,
 }
 
 /// The result of one command.
@@ -148,7 +150,11 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
         return Err(usage(format!("the port of {} is any free one: say which with --to", fsu.name)));
     }
     let replies = replies(own.device(command), command, &request);
-    Ok(Question { fsu, device, command, to, request, should, follows, patience, replies })
+    let tls = args.tls.client(fsu, to.ip())?;
+    if tls.is_none() && args.tls.is_given() {
+        return Err(usage(format!("--tls-ca, --tls-server-name, --tls-cert, --tls-key: {} has no `tls`", fsu.name)));
+    }
+    Ok(Question { fsu, device, command, to, request, should, follows, patience, replies, tls })
 }
 
 /// Fills in request values that the template gives as functions, with this machine's clock.
@@ -203,8 +209,9 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
 impl Question<'_> {
     fn link(&self) -> Result<Link<'_>, CliError> {
         let cannot = |error| CliError::new(Exit::NoAnswer, format!("{} cannot be reached: {error}", self.to));
-        Link::open(self.fsu, (self.device, self.command), self.to, Duration::from_millis(self.patience.timeout_ms))
-            .map_err(cannot)
+        let timeout = Duration::from_millis(self.patience.timeout_ms);
+        let device = (self.device, self.command);
+        Link::open(self.fsu, device, self.to, (timeout, self.tls.as_ref())).map_err(cannot)
     }
 
     /// Why it could not be asked.

@@ -61,6 +61,9 @@ pub struct CentreArgs {
     /// Centre: write a line of JSON for each message that is received and for each acknowledgement
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub message_ledger: Option<PathBuf>,
+    /// Centre, with --tls-cert and --tls-key: a device must show a certificate of one of these CAs, as PEM
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
     /// Send nothing: compare the message ledger of a mock (`run --message-ledger`) with that of a centre, message by message
     #[arg(long, value_names = ["MOCK", "CENTRE"], num_args = 2, value_hint = ValueHint::FilePath,
         conflicts_with_all = ["config", "centre", "listen", "from", "message_ledger", "html", "mock_stats"])]

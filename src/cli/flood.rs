@@ -9,6 +9,8 @@ mod part;
 mod thresholds;
 
 use self::mock::Mock;
+mod tls;
+
 use super::args::FloodArgs;
 use super::exit::{CliError, Exit};
 use super::fleet;
@@ -309,7 +311,8 @@ impl Asked<'_> {
         let values = args.values.as_deref().map(|path| self.values(path, chosen)).transpose()?.unwrap_or_default();
         let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
         let mut profiles = Profiles::default();
-        let targets = choice.targets(chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
+        let mut targets = choice.targets(chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
+        tls::lay(&args.tls, (chosen, transport), &mut targets)?;
         let (threads, cpus) = threads(self.args)?;
         let pace = share.of_pace(self.pace()?);
         self.check_ranges()?;

@@ -44,6 +44,7 @@ mod schema_args;
 pub mod summary;
 pub mod tables;
 pub mod text_out;
+mod tls_args;
 #[cfg(feature = "screen")]
 pub mod top;
 pub mod which;

@@ -101,6 +101,7 @@ fn limit_left_out_printed_max_more_are_counted() {
 fn limit_fsus_told_max_and_fsus_lines_max_of_those_with_which_not_all_was_right() {
     let profile = Arc::new(Profile::new(Vec::new(), Vec::new()));
     let target = |number: usize| AskedFsu {
+        tls: None,
         name: format!("f{number}").into(),
         id: FsuId::default(),
         rtn_flag: 0,

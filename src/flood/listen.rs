@@ -23,6 +23,7 @@ pub mod thresholds;
 
 use crate::hear::Hearing;
 use ask::Asked;
+use fsu_tls::Server;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Options {
     pub accepts: bool,
     /// Who may speak, and what is done with it.
     pub hearing: Arc<Hearing>,
+    /// Connections are TLS.
+    pub tls: Option<Server>,
     /// For how long; `None`: until it is stopped.
     pub time: Option<Duration>,
     /// Threads.

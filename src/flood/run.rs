@@ -21,8 +21,9 @@ use crate::report::{FloodReport, Second};
 use crate::workload::options::{Options, Pace};
 use fsu_plan::model::message::Transport;
 use fsu_plan::texts::Texts;
+use fsu_tls::stream::Stream;
 use std::io;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{Builder, JoinHandle};
@@ -38,7 +39,7 @@ const SECONDS_MAX: usize = 86_400;
 /// The sockets or connections of a thread.
 enum Opened {
     Udp(Vec<UdpSocket>, Option<Box<Frames>>),
-    Tcp(Vec<(usize, TcpStream)>),
+    Tcp(Vec<(usize, Stream)>),
     Broadcast(Vec<UdpSocket>),
     Listening(Arc<listen::Options>, Sockets, Arc<Shared>),
 }

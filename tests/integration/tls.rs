@@ -1,5 +1,7 @@
 //! FSUs over TLS: with OpenSSL at the other end, and with many connections.
 
+mod tools;
+
 use crate::dial::{accept, centre, dialling};
 use crate::harness::{PATIENCE, PROGRAM, Run, Tcp, Tree, fsu, run_to_end, until};
 use crate::wire::meter;

@@ -7,6 +7,8 @@ use fsu_plan::model::message::Transport;
 use fsu_plan::model::reply::Payload;
 use fsu_plan::wire::envelope::{CENTER_BYTES, Comm, DATAGRAM_BYTES_MAX, Frames, Head, Up, escape};
 use fsu_plan::wire::framer::{self, Cut};
+use fsu_tls::Client;
+use fsu_tls::stream::Stream;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -36,7 +38,7 @@ pub(super) struct Link<'a> {
 
 enum Carrier {
     Datagrams(UdpSocket),
-    Stream(TcpStream),
+    Stream(Stream),
 }
 
 impl<'a> Link<'a> {
@@ -45,12 +47,13 @@ impl<'a> Link<'a> {
         fsu: &'a Fsu,
         (device, command): (&'a Device, usize),
         to: SocketAddr,
-        timeout: Duration,
+        (timeout, tls): (Duration, Option<&Client>),
     ) -> io::Result<Self> {
         let carrier = if fsu.transport == Transport::Tcp {
             let stream = TcpStream::connect_timeout(&to, timeout)?;
             stream.set_nodelay(true)?;
-            Carrier::Stream(stream)
+            stream.set_read_timeout(Some(timeout))?;
+            Carrier::Stream(Stream::open(stream, tls)?)
         } else {
             let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
             let socket = UdpSocket::bind(any)?;
@@ -110,9 +113,9 @@ impl<'a> Link<'a> {
                 socket.set_nonblocking(false)
             }
             Carrier::Stream(stream) => {
-                stream.set_nonblocking(true)?;
+                stream.socket().set_nonblocking(true)?;
                 (0..FORGOTTEN_MAX).take_while(|_| matches!(stream.read(&mut part), Ok(1..))).for_each(drop);
-                stream.set_nonblocking(false)
+                stream.socket().set_nonblocking(false)
             }
         }
     }
@@ -171,7 +174,7 @@ impl<'a> Link<'a> {
                     if left.is_zero() {
                         return Ok(None);
                     }
-                    stream.set_read_timeout(Some(left))?;
+                    stream.socket().set_read_timeout(Some(left))?;
                     let len = match stream.read(&mut part) {
                         Err(error) if is_silence(&error) => return Ok(None),
                         Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the connection was closed")),

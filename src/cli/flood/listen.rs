@@ -35,6 +35,7 @@ pub(super) fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
         ("--ack-delay", args.at.ack_delay != (0, 0)),
         ("--ack-drop", args.at.ack_drop > 0.0),
         ("--ack-wrong", args.at.ack_wrong > 0.0),
+        ("--tls-client-ca", args.at.tls_client_ca.is_some()),
     ];
     match given.iter().find(|(_, is_given)| *is_given) {
         Some((name, _)) => Err(usage(format!("{name} is for a centre: give --listen ADDR, too"))),
@@ -146,6 +147,7 @@ fn options(
     Ok(Options {
         addresses: addresses.to_vec(),
         accepts: fsus.iter().any(|fsu| !fsu.transport.is_datagrams()),
+        tls: args.tls.server(args.at.tls_client_ca.as_deref())?,
         hearing: Arc::new(Hearing {
             cast,
             accounts: fleet.map(|fleet| fleet.accounts.clone()).unwrap_or_default(),

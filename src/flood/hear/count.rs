@@ -62,6 +62,8 @@ words! {
         Slow = "slow": "it did not take its acknowledgements",
         /// A reply was wrong.
         Reply = "wrong_reply": "a reply was wrong, and nothing told where the next one begins",
+        /// No TLS handshake came of it, or a record was wrong.
+        Tls = "tls": "no TLS handshake came of it, or a record was wrong",
         /// Too many connections at one time.
         TooMany = "too_many": "too many connections at one time",
     }

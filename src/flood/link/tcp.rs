@@ -17,6 +17,7 @@ use crate::workload::options::{AskedFsu, OPEN_MAX, Options};
 use crate::workload::profile::Prepared;
 use crate::workload::turns::Turns;
 use fsu_plan::wire::framer::{self, Cut};
+use fsu_tls::stream::Stream;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -40,7 +41,7 @@ const EVENTS: usize = 256;
 /// A connection.
 struct Conn {
     target: usize,
-    stream: TcpStream,
+    stream: Stream,
     lane: Lane,
     turns: Turns,
     /// Not yet written.
@@ -62,16 +63,23 @@ pub struct Tcp<'a> {
     /// Connections with something to write.
     dirty: Vec<u32>,
     failures: u32,
+    /// Connections that may have brought something with their handshake.
+    primed: Vec<usize>,
     read: Vec<u8>,
     wire: Vec<u8>,
     inner: Vec<u8>,
     unasked: Unasked<'a>,
 }
 
-fn connect(target: &AskedFsu) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&target.address, CONNECT_TIMEOUT)?;
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
+/// Over TLS the handshake is done when it returns.
+fn connect(target: &AskedFsu) -> io::Result<Stream> {
+    let socket = TcpStream::connect_timeout(&target.address, CONNECT_TIMEOUT)?;
+    socket.set_nodelay(true)?;
+    if target.tls.is_some() {
+        socket.set_read_timeout(Some(CONNECT_TIMEOUT))?;
+    }
+    let stream = Stream::open(socket, target.tls.as_ref())?;
+    stream.socket().set_nonblocking(true)?;
     Ok(stream)
 }
 
@@ -79,7 +87,7 @@ fn connect(target: &AskedFsu) -> io::Result<TcpStream> {
 ///
 /// # Errors
 /// The first one that cannot be made.
-pub fn open(options: &Options, number: usize) -> io::Result<Vec<(usize, TcpStream)>> {
+pub fn open(options: &Options, number: usize) -> io::Result<Vec<(usize, Stream)>> {
     let mine = share(options.connections, number, options.threads);
     mine.map(|connection| {
         let index = connection % options.targets.len().max(1);
@@ -98,12 +106,12 @@ fn sent(target: &AskedFsu, flight: &Flight) -> Vec<u8> {
 }
 
 impl<'a> Link<'a> for Tcp<'a> {
-    type Sockets = Vec<(usize, TcpStream)>;
+    type Sockets = Vec<(usize, Stream)>;
 
     const CLOSED_TURN_MAX: usize = usize::MAX;
     const OPEN_TURN_MAX: usize = DUE_A_TURN;
 
-    fn new(options: &'a Options, worker: &mut Worker, streams: Vec<(usize, TcpStream)>) -> io::Result<Self> {
+    fn new(options: &'a Options, worker: &mut Worker, streams: Vec<(usize, Stream)>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut conns = Vec::new();
         let lanes = streams.len();
@@ -128,6 +136,11 @@ impl<'a> Link<'a> for Tcp<'a> {
             events: Vec::with_capacity(EVENTS),
             dirty: Vec::new(),
             failures: 0,
+            primed: if options.targets.iter().any(|target| target.tls.is_some()) {
+                (0..lanes).collect()
+            } else {
+                Vec::new()
+            },
             read: vec![0; READ_BYTES],
             wire: Vec::new(),
             inner: Vec::new(),
@@ -204,6 +217,9 @@ impl<'a> Link<'a> for Tcp<'a> {
     }
 
     fn wait(&mut self, worker: &mut Worker, mut at_most: Duration) -> io::Result<()> {
+        while let Some(index) = self.primed.pop() {
+            self.read_from(worker, index)?;
+        }
         // epoll's own timer is coarse.
         if at_most > Duration::from_millis(1) {
             wait_for(&self.epoll, at_most)?;
@@ -374,6 +390,9 @@ impl Tcp<'_> {
                 conn.stream = stream;
                 conn.broken = false;
                 worker.book.tally.other.reconnects += 1;
+                if target.tls.is_some() {
+                    self.primed.push(index);
+                }
                 epoll::add(&self.epoll, &conn.stream, EventData::new_u64(index as u64), EventFlags::IN)?;
                 Ok(())
             }

@@ -13,9 +13,11 @@ use crate::talk::forms::Said;
 use crate::talk::recent::Recent;
 use crate::talk::stream::{Next, next};
 use fsu_plan::model::message::Transport;
+use fsu_tls::Server;
+use fsu_tls::stream::Stream;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,7 +40,7 @@ pub const EFFORT_MIN: u64 = 1 << 20;
 /// A connection: some 200 bytes, and what is half there.
 #[derive(Debug)]
 pub struct Conn {
-    stream: TcpStream,
+    stream: Stream,
     /// Which one in its place.
     turn: u32,
     /// The FSU, once it is known.
@@ -67,6 +69,7 @@ pub struct Streams<'a> {
     numbers: Vec<u32>,
     talks: Vec<&'a Talk>,
     connections_max: usize,
+    tls: Option<Server>,
     turns: u32,
     read: Vec<u8>,
     /// Acknowledgements of a turn.
@@ -86,6 +89,7 @@ impl<'a> Streams<'a> {
             talks: numbers.iter().map(|&number| &*options.hearing.cast.talks[number as usize]).collect(),
             numbers,
             connections_max: options.connections_max,
+            tls: options.tls.clone(),
             turns: 0,
             read: vec![0; READ_BYTES],
             answers: Vec::new(),
@@ -121,25 +125,32 @@ impl<'a> Streams<'a> {
                 *desk.count.closed.entry(Closed::Reset).or_default() += 1;
                 continue;
             }
+            let Ok(stream) = Stream::accept(stream, self.tls.as_ref()) else {
+                shared.open.fetch_sub(1, Ordering::Relaxed);
+                *desk.count.closed.entry(Closed::Tls).or_default() += 1;
+                continue;
+            };
             self.add(desk, stream)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, desk: &mut Centre<'_>, stream: TcpStream) -> io::Result<()> {
+    fn add(&mut self, desk: &mut Centre<'_>, stream: Stream) -> io::Result<()> {
         let at = self.free.pop().unwrap_or_else(|| {
             self.conns.push(None);
             self.conns.len() as u32 - 1
         });
         epoll::add(&self.epoll, &stream, EventData::new_u64(STREAM | u64::from(at)), EventFlags::IN)?;
         self.turns = self.turns.wrapping_add(1);
+        // A handshake has the time of a frame.
+        let begun_ns = if stream.is_up() { 0 } else { desk.now_ns };
         self.conns[at as usize] = Some(Box::new(Conn {
             stream,
             turn: self.turns,
             speaker: None,
             seat: desk.asking.as_mut().and_then(|asking| asking.unnamed(None, Way::Stream(at))),
             begun: Vec::new(),
-            begun_ns: 0,
+            begun_ns,
             out: Vec::new(),
             recent: Recent::default(),
             received: 0,
@@ -175,11 +186,16 @@ impl<'a> Streams<'a> {
     /// Reads once. Returns why the connection ends, if it does.
     fn read_from(&mut self, desk: &mut Centre<'_>, conn: &mut Conn, at: u32) -> io::Result<Option<Closed>> {
         let count = match conn.stream.read(&mut self.read) {
-            Ok(0) => return Ok(Some(Closed::Peer)),
+            Ok(0) => return Ok(Some(if conn.stream.is_up() { Closed::Peer } else { Closed::Tls })),
             Ok(count) => count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                if conn.begun.is_empty() && conn.stream.is_up() {
+                    conn.begun_ns = 0;
+                }
                 return Ok(None);
             }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(Some(Closed::Tls)),
+            Err(_) if !conn.stream.is_up() => return Ok(Some(Closed::Tls)),
             Err(_) => return Ok(Some(Closed::Reset)),
         };
         desk.count.bytes_in += count as u64;
@@ -419,7 +435,8 @@ impl<'a> Streams<'a> {
                 let is_half =
                     conn.begun_ns > 0 && desk.now_ns.saturating_sub(conn.begun_ns) > HALF_FRAME_MS * 1_000_000;
                 let is_slow = conn.out.len() > UNREAD_BYTES_MAX;
-                if is_half { Some(Closed::Half) } else { is_slow.then_some(Closed::Slow) }
+                let half = if conn.stream.is_up() { Closed::Half } else { Closed::Tls };
+                if is_half { Some(half) } else { is_slow.then_some(Closed::Slow) }
             });
             if let Some(why) = why
                 && let Some(conn) = self.conns[at as usize].take()

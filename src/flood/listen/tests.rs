@@ -20,6 +20,7 @@ pub(crate) fn options(acks: AckPolicy) -> Options {
     Options {
         addresses: Vec::new(),
         accepts: true,
+        tls: None,
         hearing: Arc::new(Hearing {
             cast: cast(&fleet),
             accounts: fleet.accounts.clone(),

@@ -111,7 +111,7 @@ pub struct ConnectionsReport {
     pub open: u64,
     /// The most at one time; with several threads, the sum of theirs.
     pub most: u64,
-    /// How the others ended: `closed`, `reset`, `half_frame`, `garbage`, `slow`; and `too_many`, which were not accepted.
+    /// How the others ended: `closed`, `reset`, `half_frame`, `garbage`, `slow`, `tls`; and `too_many`, which were not accepted.
     pub ended: BTreeMap<String, u64>,
     /// Bytes that are no frame.
     pub garbage_bytes: u64,

@@ -6,6 +6,7 @@ use crate::workload::left_out::LeftOut;
 use crate::workload::profile::{Label, Profile};
 use fsu_plan::model::fleet::FsuId;
 use fsu_plan::model::message::Transport;
+use fsu_tls::Client;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub struct AskedFsu {
     pub address: SocketAddr,
     /// What it is asked.
     pub profile: Arc<Profile>,
+    /// Its connections are TLS.
+    pub tls: Option<Client>,
 }
 
 /// Everything about a run.

@@ -159,6 +159,7 @@ impl Choice {
                 is_bare: fsu.transport.is_bare_datagrams(),
                 address,
                 profile,
+                tls: None,
             });
         }
         let keys = wanted.mix.0.iter().map(|(key, _)| key);

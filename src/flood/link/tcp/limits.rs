@@ -17,7 +17,8 @@ fn check(unwritten: usize, expected: bool) {
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let lane = Lane::new(1, 1).in_order();
     let (out, turns) = (vec![0; unwritten], Turns::new(0));
-    let conn = Conn { target: 0, stream, lane, turns, out, partial: Vec::new(), blocked: false, broken: false };
+    let conn =
+        Conn { target: 0, stream: stream.into(), lane, turns, out, partial: Vec::new(), blocked: false, broken: false };
     engine.link.conns.push(conn);
     assert_eq!(engine.link.has_room(0), expected, "{unwritten} bytes");
     if !expected {

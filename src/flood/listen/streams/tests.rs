@@ -4,7 +4,7 @@ use super::*;
 use crate::hear::acks::AckPolicy;
 use crate::listen::tests::{desk, options};
 use crate::talk::tests::frame;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
