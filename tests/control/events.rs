@@ -45,7 +45,8 @@ fn what_happens_is_told() {
     let mut events = Stream::open(at, "?map=1");
     let first = events.next("snapshot");
     assert_eq!(first["map"], "iiii");
-    assert!(events.next("snapshot")["t_ms"].as_u64() > first["t_ms"].as_u64());
+    // The next second may begin within the time that one look at the fleet is shared for.
+    assert!((0..3).any(|_| events.next("snapshot")["t_ms"].as_u64() > first["t_ms"].as_u64()));
     let mut centre = crate::harness::tcp(run.address("tracker_1"));
     centre.write_all(&frame("8200", "86000001", 1, "")).unwrap();
     read_frame(&mut centre);
