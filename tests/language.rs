@@ -593,7 +593,6 @@ fn what_a_parameter_to_match_does_not_go_with() {
         "/protocol/pdu_left/1/value: error: a field that is marked match needs a constant or a parameter",
     );
     check(&value("${nothing(param(addr))}$"), "/protocol/pdu_left/1/value: error: ");
-    check(&|protocol| protocol["pdu_left"][1]["match"] = json!(false), "/protocol/pdu_left/1/value: error: ");
     check(
         &|protocol| protocol["errors"] = json!({"unknown_command": {}}),
         "/protocol/pdu_left/1/value: error: `errors` of the template would answer frames for other devices too",

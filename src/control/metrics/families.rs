@@ -187,9 +187,9 @@ mod tests {
         families.gauge("up_seconds", "Time", [(Vec::new(), 1.5)]);
         families.gauge("none", "Nothing", []);
         let text = families.text(Format::OpenMetrics).expect("text");
-        let expected = "# HELP x_asked Requests.\n# TYPE x_asked counter\nx_asked_total 3\n\
+        let expected = "# HELP x_asked Requests\n# TYPE x_asked counter\nx_asked_total 3\n\
                         x_asked_total{name=\"a\\\"b\\\\c\\nd\"} 1\n\
-                        # HELP x_up_seconds Time.\n# TYPE x_up_seconds gauge\nx_up_seconds 1.5\n# EOF\n";
+                        # HELP x_up_seconds Time\n# TYPE x_up_seconds gauge\nx_up_seconds 1.5\n# EOF\n";
         assert_eq!(text, expected);
     }
 
