@@ -1,4 +1,4 @@
-//! TLS of connections, over rustls: what the files of `tls` mean ([`make`]), and a session, which turns bytes into bytes without a socket
+//! TLS of connections, over rustls: what the files of `tls` mean ([`mod@make`]), and a session, which turns bytes into bytes without a socket
 //! or a clock of its own ([`session`]).
 
 pub mod dates;
