@@ -288,6 +288,7 @@ impl Asked<'_> {
         let chosen = choice.chosen(fleet, transport).map_err(|error| told(&error))?;
         let (chosen, share) = part::take(args.partition, chosen)?;
         let mut options = self.load(send_for, (&chosen, share), &choice, transport)?;
+        tls::lay(&args.tls, (&chosen, transport), &mut options.targets)?;
         (options.heard, options.heard_notes) = listen::between(args, (fleet, &chosen), &options.targets, options.seed)?;
         options.config_hash = Some(fleet.share.config.to_string());
         options.check().map_err(|error| told(&error))?;
@@ -311,8 +312,7 @@ impl Asked<'_> {
         let values = args.values.as_deref().map(|path| self.values(path, chosen)).transpose()?.unwrap_or_default();
         let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
         let mut profiles = Profiles::default();
-        let mut targets = choice.targets(chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
-        tls::lay(&args.tls, (chosen, transport), &mut targets)?;
+        let targets = choice.targets(chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
         let (threads, cpus) = threads(self.args)?;
         let pace = share.of_pace(self.pace()?);
         self.check_ranges()?;
