@@ -143,12 +143,13 @@ impl<'a> Streams<'a> {
         epoll::add(&self.epoll, &stream, EventData::new_u64(STREAM | u64::from(at)), EventFlags::IN)?;
         self.turns = self.turns.wrapping_add(1);
         // A handshake has the time of a frame.
-        let begun_ns = if stream.is_up() { 0 } else { desk.now_ns };
+        let (is_up, now_ns) = (stream.is_up(), desk.now_ns);
+        let begun_ns = if is_up { 0 } else { now_ns };
         self.conns[at as usize] = Some(Box::new(Conn {
             stream,
             turn: self.turns,
             speaker: None,
-            seat: desk.asking.as_mut().and_then(|asking| asking.unnamed(None, Way::Stream(at))),
+            seat: desk.asking.as_mut().filter(|_| is_up).and_then(|asking| asking.unnamed(None, Way::Stream(at))),
             begun: Vec::new(),
             begun_ns,
             out: Vec::new(),
@@ -185,13 +186,17 @@ impl<'a> Streams<'a> {
 
     /// Reads once. Returns why the connection ends, if it does.
     fn read_from(&mut self, desk: &mut Centre<'_>, conn: &mut Conn, at: u32) -> io::Result<Option<Closed>> {
-        let count = match conn.stream.read(&mut self.read) {
+        let was_up = conn.stream.is_up();
+        let read = conn.stream.read(&mut self.read);
+        if !was_up && conn.stream.is_up() {
+            // Its handshake is done: from now on it is asked.
+            conn.begun_ns = 0;
+            conn.seat = desk.asking.as_mut().and_then(|asking| asking.unnamed(None, Way::Stream(at)));
+        }
+        let count = match read {
             Ok(0) => return Ok(Some(if conn.stream.is_up() { Closed::Peer } else { Closed::Tls })),
             Ok(count) => count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                if conn.begun.is_empty() && conn.stream.is_up() {
-                    conn.begun_ns = 0;
-                }
                 return Ok(None);
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(Some(Closed::Tls)),
