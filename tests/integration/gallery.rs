@@ -76,9 +76,14 @@ fn other_times() -> impl Iterator<Item = i64> {
 /// the frame is longer then.
 const MARK: u8 = 0x7E;
 
+/// Whether a frame is between two of them.
+fn is_marked(frame: &[u8]) -> bool {
+    frame.len() > 1 && frame.first() == Some(&MARK) && frame.last() == Some(&MARK)
+}
+
 /// The next frame of a stream, where that one is expected.
 fn next_frame(stream: &mut crate::harness::Tcp, expected: &[u8]) -> Vec<u8> {
-    if expected.first() != Some(&MARK) {
+    if !is_marked(expected) {
         return stream.next(expected.len());
     }
     let mut frame = stream.next(2);
@@ -90,7 +95,7 @@ fn next_frame(stream: &mut crate::harness::Tcp, expected: &[u8]) -> Vec<u8> {
 
 /// A frame without its escapes.
 fn without_escapes(frame: &[u8]) -> Vec<u8> {
-    if frame.first() != Some(&MARK) {
+    if !is_marked(frame) {
         return frame.to_vec();
     }
     let mut bytes = frame.iter().copied();
