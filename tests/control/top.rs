@@ -44,6 +44,8 @@ impl Screen {
     /// Waits until all of these are shown, from now on.
     fn until(&mut self, words: &[&str]) {
         self.shown.clear();
+        // A piece may end within a movement of the cursor or a character.
+        let mut raw = Vec::new();
         let deadline = Instant::now() + PATIENCE;
         // Blanks that were there before are not drawn again.
         while !words.iter().all(|word| self.shown.contains(&word.replace(' ', ""))) {
@@ -51,7 +53,8 @@ impl Screen {
             let Ok(bytes) = self.bytes.recv_timeout(left) else {
                 panic!("{words:?} are not shown, but {}", self.shown);
             };
-            self.shown += &plain(&String::from_utf8_lossy(&bytes));
+            raw.extend(bytes);
+            self.shown = plain(&String::from_utf8_lossy(&raw));
         }
     }
 
