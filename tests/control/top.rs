@@ -1,9 +1,10 @@
 //! `top` on a terminal.
 
-use crate::harness::{PATIENCE, PROGRAM};
+use crate::harness::{PATIENCE, PROGRAM, Run};
 use crate::world::{speed, start, tree};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -89,6 +90,19 @@ fn plain(text: &str) -> String {
 fn it_shows_the_fleet_and_one_fsu() {
     let tree = tree();
     let (run, at) = start(&tree, &[]);
+    // Only what changes on a terminal is drawn, so that a word which was there in time is not seen again: another look, then.
+    for tries_left in (0..3).rev() {
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk(&run, at))) {
+            Ok(()) => break,
+            Err(why) if tries_left == 0 => std::panic::resume_unwind(why),
+            Err(_) => {}
+        }
+    }
+    run.stop();
+}
+
+/// Both sizes of a terminal, and something that happens while it looks.
+fn walk(run: &Run, at: SocketAddr) {
     for size in [(24, 80), (50, 200)] {
         let mut screen = Screen::start(&at.to_string(), size);
         screen.until(&["fsu-mock top", "4 FSUs", "received/s", "shards", "no reply because", "busiest", "q quit"]);
@@ -109,14 +123,13 @@ fn it_shows_the_fleet_and_one_fsu() {
     screen.shown.clear();
     while !screen.shown.contains("tracker_2") {
         assert!(Instant::now() < deadline, "{}", screen.shown);
-        speed(&run, "tracker_2", "86000002");
+        speed(run, "tracker_2", "86000002");
         while let Ok(bytes) = screen.bytes.try_recv() {
             screen.shown += &plain(&String::from_utf8_lossy(&bytes));
         }
     }
     screen.press("\u{3}");
     assert!(screen.child.wait().unwrap().success());
-    run.stop();
 }
 
 #[test]
