@@ -30,6 +30,9 @@ use std::sync::Arc;
 /// Most of what twice as much may take.
 const RATIO_MAX: f64 = 2.3;
 
+/// Fewest instructions that the smallest size may take.
+const WORK_MIN: f64 = 100_000.0;
+
 /// Whether everything is to be tried, and nothing left out where it cannot be.
 fn is_thorough() -> bool {
     std::env::var_os("FSU_MOCK_THOROUGH").is_some()
@@ -62,7 +65,8 @@ fn check(what: &str, n: usize, command: impl Fn(usize) -> Command) {
     };
     let [first, second] = [twice - once, four - twice].map(|more| more as f64);
     assert!(second <= RATIO_MAX * first, "{what}: {first} more for twice as much, {second} more for twice that");
-    assert!(first as usize >= n, "{what}: {n} are no work: {first}");
+    // What a start takes differs by some thousand instructions from one process to the next.
+    assert!(first >= WORK_MIN, "{what}: {n} are too little work to tell: {first}");
 }
 
 fn explain(fsu: &str, hex: String) -> Command {
@@ -85,7 +89,7 @@ fn h10_explanations_are_linear() {
 
 #[test]
 fn h10_records_of_the_device_log_are_linear() {
-    let all = [("frames", 20), ("starts", 1_000), ("records", 50), ("bytes", 2_000)];
+    let all = [("frames", 1_000), ("starts", 1_000), ("records", 50), ("bytes", 2_000)];
     for &(work, n) in &all[..if is_thorough() { 4 } else { 2 }] {
         check(work, n, |n| this(work, n, ""));
     }
