@@ -130,22 +130,6 @@ fn area(device: &Device, name: &str) -> Option<usize> {
 
 /// Runs something with what a device remembers, which is made at its first use.
 fn with_kept<R>(turn: &mut Turn<'_>, device: usize, what: impl FnOnce(&mut Inputs<'_>) -> Option<R>) -> Option<R> {
-    let mut dice = turn.dice();
-    let Turn { fsu, state, scratch, moment, .. } = turn;
-    state.devices.made(fsu);
-    let seq = state.replies + 1;
-    let mut inputs = Inputs {
-        request: &[],
-        trace: None,
-        state: Some(state),
-        device,
-        id_hex: &fsu.id,
-        seq,
-        due: moment.now,
-        moment: Some(moment),
-        calendar: &mut scratch.calendar,
-        dice: &mut dice,
-        item: None,
-    };
-    what(&mut inputs)
+    turn.state.devices.made(turn.fsu);
+    turn.with_inputs(device, (&[], false), |inputs, _| what(inputs))
 }

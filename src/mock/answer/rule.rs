@@ -94,25 +94,11 @@ fn holds(turn: &mut Turn<'_>, device: usize, request: &[u8], test: &Calc) -> boo
 /// The same with what the device with that number remembers. The scratch may have a trace of the frame, or has none of it.
 #[cold]
 pub(super) fn holds_at(turn: &mut Turn<'_>, device: usize, (request, is_traced): (&[u8], bool), test: &Calc) -> bool {
-    let mut dice = turn.dice();
-    let Turn { fsu, state, scratch, moment, .. } = turn;
-    let seq = state.replies + 1;
-    let mut inputs = Inputs {
-        request,
-        trace: is_traced.then_some(&scratch.trace),
-        state: Some(state),
-        device,
-        id_hex: &fsu.id,
-        seq,
-        due: moment.now,
-        moment: Some(moment),
-        calendar: &mut scratch.calendar,
-        dice: &mut dice,
-        item: None,
-    };
-    calc::test(test, request, Some(&mut inputs), &mut scratch.built.text).unwrap_or_else(|why| {
-        inputs.failed(why);
-        false
+    turn.with_inputs(device, (request, is_traced), |inputs, text| {
+        calc::test(test, request, Some(inputs), text).unwrap_or_else(|why| {
+            inputs.failed(why);
+            false
+        })
     })
 }
 

@@ -57,6 +57,34 @@ impl Turn<'_> {
         self.fsu.devices.get(device).and_then(|device| device.layouts.home).map_or(device, usize::from)
     }
 
+    /// What expressions see outside a reply: a condition, or a change by the one who steers the run. The scratch may have a trace of the
+    /// frame, or has none of it.
+    #[cold]
+    pub(super) fn with_inputs<R>(
+        &mut self,
+        device: usize,
+        (request, is_traced): (&[u8], bool),
+        what: impl FnOnce(&mut Inputs<'_>, &mut Vec<u8>) -> R,
+    ) -> R {
+        let mut dice = self.dice();
+        let Self { fsu, state, scratch, moment, .. } = self;
+        let seq = state.replies + 1;
+        let mut inputs = Inputs {
+            request,
+            trace: is_traced.then_some(&scratch.trace),
+            state: Some(state),
+            device,
+            id_hex: &fsu.id,
+            seq,
+            due: moment.now,
+            moment: Some(moment),
+            calendar: &mut scratch.calendar,
+            dice: &mut dice,
+            item: None,
+        };
+        what(&mut inputs, &mut scratch.built.text)
+    }
+
     /// Builds a reply into the scratch. Its number is [`FsuState::replies`]: count it first.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
