@@ -266,7 +266,7 @@ fn the_next_command_has_the_next_number() {
     assert_eq!((exchange.payload().len(), exchange.request()[sn]), (3_000, 2));
 }
 
-/// What the FSU sends and when, and which faults it tells of.
+/// What the FSU sends and when, and which faults it records.
 struct Told {
     sent: Vec<(i64, Vec<u8>)>,
     faults: Vec<FaultKind>,

@@ -217,7 +217,7 @@ fn ledger(n: usize) {
     assert_eq!(logger.stop().ledger_lines_written, n as u64);
 }
 
-/// What was sent over BroadCast and what came: of so many FSUs with which nothing is right, of so many connections to one, or of so many FSUs
+/// What was sent over BroadCast and what came: of `n` FSUs with which nothing is right, of `n` connections to one, or of `n` FSUs
 /// with which all is.
 fn reconcile(work: &str, n: usize) {
     let of = |fsus: usize, connections: usize, lost: u64| {
@@ -280,7 +280,7 @@ fn of_a_report(work: &str, n: usize, path: &str) {
     assert!(!fsu_flood::html::html(&report, None, Texts::ENGLISH).is_empty());
 }
 
-/// So many entries more, like the first, or of these words where there is none.
+/// Adds `n` entries like the first, or these words where there is none.
 fn lengthen(list: &mut Vec<Value>, name: &str, n: usize) {
     let one = list.first().cloned().unwrap_or_else(|| match name {
         "samples" => serde_json::json!({

@@ -29,7 +29,7 @@ const TEMPLATE_CASES: u32 = 1_000;
 /// Steps to a smaller case that fails too.
 const SHRINK_STEPS_MAX: u32 = 20_000;
 
-/// So many cases, or as many as the environment says.
+/// The number of cases; the environment may give another.
 fn cases(cases: u32) -> ProptestConfig {
     let given = std::env::var_os("PROPTEST_CASES").is_some();
     let config =

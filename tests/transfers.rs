@@ -103,7 +103,7 @@ proptest! {
     }
 }
 
-/// The generator reaches everything that the specification tells of.
+/// The generator reaches everything that the specification names.
 #[test]
 fn cases_are_wide() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();

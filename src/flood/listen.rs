@@ -50,7 +50,7 @@ pub struct Options {
     pub cpus: Vec<usize>,
     /// Connections at one time.
     pub connections_max: usize,
-    /// Whom it asks beside; `None`: it only listens.
+    /// The FSUs that it asks as well; `None`: it only listens.
     pub asked: Option<Asked>,
     /// No line a second.
     pub quiet: bool,

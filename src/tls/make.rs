@@ -110,14 +110,14 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// Why a certificate and its key are of no use, at which of them.
+/// Why a certificate and its key cannot be used, and which of them it is.
 fn unfit(error: &Error) -> (&'static str, String) {
     match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             ("key", "the private key does not belong to the certificate of `cert`".into())
         }
-        Error::InvalidCertificate(_) => ("cert", format!("a certificate of no use: {error}")),
-        _ => ("key", format!("a private key of no use: {error}")),
+        Error::InvalidCertificate(_) => ("cert", format!("a certificate that cannot be used: {error}")),
+        _ => ("key", format!("a private key that cannot be used: {error}")),
     }
 }
 

@@ -90,7 +90,7 @@ impl Session {
     /// [`Session::flush`], as does the alert about a failure.
     ///
     /// # Errors
-    /// Why the session is of no use any more.
+    /// Why the session failed.
     pub fn read(&mut self, mut bytes: &[u8], plain: &mut Vec<u8>) -> Result<Took, Failure> {
         let mut took = Took::default();
         while !bytes.is_empty() {

@@ -32,7 +32,9 @@ pub(crate) type Told = String;
 fn store(certificates: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, Told> {
     let mut roots = RootCertStore::empty();
     for (number, certificate) in (1..).zip(certificates) {
-        roots.add(certificate.clone()).map_err(|error| format!("certificate {number} of it is of no use: {error}"))?;
+        roots
+            .add(certificate.clone())
+            .map_err(|error| format!("certificate {number} of it cannot be used: {error}"))?;
     }
     Ok(Arc::new(roots))
 }

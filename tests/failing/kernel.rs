@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-/// The calls that a filter tells of.
+/// The calls that a filter reports.
 pub(crate) struct Listener(OwnedFd);
 
 /// A call that waits for its answer.
@@ -36,7 +36,7 @@ fn instruction(code: u16, k: u32, (jt, jf): (u8, u8)) -> libc::sock_filter {
     libc::sock_filter { code, jt, jf, k }
 }
 
-/// Tells of the calls, lets all others pass.
+/// Reports the calls, lets all others pass.
 fn program(calls: &[i64]) -> Vec<libc::sock_filter> {
     let many = u8::try_from(calls.len()).expect("a jump is a byte long");
     let mut program = vec![

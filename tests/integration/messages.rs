@@ -1,4 +1,4 @@
-//! Devices that speak first, over real sockets, with both drivers: what a centre gets, what it acknowledges, and what is told of it.
+//! Devices that speak first, over real sockets, with both drivers: what a centre gets, what it acknowledges, and what the reports say.
 
 use crate::harness::{Run, Tree, fsu};
 use crate::wire::{meter, reply, request, through};

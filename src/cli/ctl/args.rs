@@ -165,7 +165,7 @@ pub enum Call {
     },
     /// Print events as they happen, a line each, until it is stopped
     Events {
-        /// Only so many
+        /// Print at most this number of them
         #[arg(short, value_name = "N")]
         n: Option<usize>,
     },

@@ -53,7 +53,7 @@ fn needs_load(args: &FloodArgs) -> Result<(), CliError> {
     }
 }
 
-/// What a centre asks beside; `None`: it only listens. Tells `options` whom it asks.
+/// What a centre asks beside; `None`: it only listens. Puts the FSUs that it asks into `options`.
 ///
 /// # Errors
 /// Options that do not fit the configuration.
@@ -69,7 +69,7 @@ pub(super) fn load(
         return Ok(None);
     }
     if fleet.is_none() {
-        return Err(usage("a centre that asks needs --config: it says what is asked, and whom"));
+        return Err(usage("a centre that asks needs --config: it says what is asked of which FSUs"));
     }
     let is_exchange = |fsu: &&&Fsu| {
         let transfers = fsu.devices.iter().any(|device| device.template.transfer.is_some());

@@ -34,7 +34,7 @@ pub struct Trigger {
     /// Its arguments; those that are absent have their defaults.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub args: BTreeMap<String, Argument>,
-    /// The sends are spread evenly over so many milliseconds.
+    /// The sends are spread evenly over this number of milliseconds.
     #[serde(default)]
     #[schema(maximum = 3_600_000)]
     pub over_ms: u64,
@@ -109,7 +109,7 @@ pub struct ArmFaults {
     /// Without power until the end of `ttl_s`, or until they are cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<bool>,
-    /// For so many seconds; without it, until they are cleared.
+    /// Seconds until they are cleared; without it, they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0.001, maximum = 86_400_000)]
     pub ttl_s: Option<f64>,

@@ -87,7 +87,7 @@ pub struct Command {
 pub struct Exchange {
     /// When: RFC 3339 with milliseconds, UTC.
     pub time: String,
-    /// With whom.
+    /// The centre's address.
     pub peer: String,
     /// `request`, `reply`, `heartbeat`, `message`, `acknowledgement` or `unanswered`.
     pub kind: String,

@@ -76,7 +76,7 @@ export function reason(error) {
   return t(error.name === 'TimeoutError' ? 'error.timeout' : 'error.unreachable');
 }
 
-/// Runs `load(signal)` now and every so many milliseconds after it ended, while the page is seen. An error that it throws goes to
+/// Runs `load(signal)` now and that number of milliseconds after it ended, while the page is seen. An error that it throws goes to
 /// `failed(text)`; an empty text means that all is well. `stop()` ends it. `again()` asks at once: an answer under way is
 /// to an older question, and is not waited for.
 export function repeat(ms, load, failed) {

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use fsu_plan::model::message::Transport;
 use serde_json::{Value, json};
 
-/// A run of that many seconds at about that rate and p99, with so many lost of a million.
+/// A run of that many seconds at about that rate and p99, with that number lost of a million.
 fn run(seed: u64, seconds: usize, (rate, p99_us): (f64, f64), lost: u64) -> FloodReport {
     let mut report = report(&fixtures::options(Transport::Udp), &[fixtures::thread()], Course::default());
     let mut rng = Rng::with_seed(seed);

@@ -120,7 +120,7 @@ impl<'a> Desk<'a> {
         &self.options.cast.talks[number as usize]
     }
 
-    /// A frame of a talk came: counts it. Returns the FSU, if it is known now, and the acknowledgement that is to leave after so many
+    /// A frame of a talk came: counts it. Returns the FSU, if it is known now, and the acknowledgement that is to leave after that number of
     /// milliseconds; its bytes are in [`Self::wire`].
     pub fn take(&mut self, came: Came<'_>, recent: &mut Recent) -> (Option<u32>, Option<(Answer, u64)>) {
         let talk = self.talk(came.talk);

@@ -371,7 +371,7 @@ impl Tcp<'_> {
         (used, true)
     }
 
-    /// A connection is of no use any more: what was under way there is lost, and a new one takes its place.
+    /// A connection has failed: what was under way there is lost, and a new one takes its place.
     fn break_off(&mut self, worker: &mut Worker, index: usize) -> io::Result<()> {
         // Late replies can no longer come.
         self.give_up(worker, index);

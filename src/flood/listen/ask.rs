@@ -21,7 +21,7 @@ use fsu_plan::wire::envelope::Up;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Whom a centre asks.
+/// The FSUs that a centre asks.
 #[derive(Debug)]
 pub struct Asked {
     /// By speaker: the target that it is.

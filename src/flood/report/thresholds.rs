@@ -156,7 +156,7 @@ impl FloodReport {
         named(name).and_then(|metric| (metric.value)(self))
     }
 
-    /// Compares the thresholds with this report. Those of an earlier look at it go: what they said is said anew.
+    /// Compares the thresholds with this report. Results of an earlier comparison are replaced.
     pub fn hold_to(&mut self, thresholds: &[Threshold]) {
         let received = self.messages.as_ref().map_or(0, MessagesReport::received);
         let judge = |of: &Threshold| {

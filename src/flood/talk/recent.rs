@@ -151,7 +151,7 @@ mod tests {
             [at(0, 0), at(0, 10), at(1, 15), at(0, 20), at(0, 30), at(1, 40)],
             [false, true, false, true, false, true]
         );
-        // One was lost: what comes after the gap begins anew.
+        // One was lost: counting starts again after the gap.
         assert_eq!([at(0, 40), at(0, 200), at(0, 210), at(0, 220), at(0, 230)], [true, false, true, true, false]);
     }
 

@@ -69,7 +69,7 @@ pub fn next(talks: &[&Talk], bytes: &[u8], raw: &mut Vec<u8>) -> Found {
 
 /// What begins behind the first byte of a frame that is not right.
 enum Inside {
-    /// A right message, after so many bytes.
+    /// A right message, after that number of bytes.
     Right(usize),
     /// Perhaps one.
     Begun,

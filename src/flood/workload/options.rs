@@ -22,7 +22,7 @@ pub enum Pace {
         /// Requests under way.
         window: usize,
     },
-    /// So many a second in total, whatever comes back.
+    /// This number a second in total, whatever comes back.
     Open {
         /// Requests a second.
         per_s: f64,

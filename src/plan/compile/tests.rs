@@ -131,7 +131,7 @@ fn one_command_has_one_entry() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "Miri tells of an error in other words")]
+#[cfg_attr(miri, ignore = "Miri words an error differently")]
 fn files_that_are_named_must_be_there() {
     check(
         "/t.json/rule_file_list",

@@ -16,7 +16,7 @@ pub const REST: &str = "rest";
 /// `length`, `count` or `bytes` of a field.
 #[derive(Clone, Debug)]
 pub enum RawExtent {
-    /// So many.
+    /// A number of bytes.
     Number(u64),
     /// What is left.
     Rest,

@@ -8,12 +8,12 @@ thread_local! {
     static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// So many steps were taken.
+/// Adds steps that were taken.
 #[inline]
 #[cfg(not(test))]
 pub fn step(_many: usize) {}
 
-/// So many steps were taken.
+/// Adds steps that were taken.
 #[cfg(test)]
 pub fn step(many: usize) {
     STEPS.with(|steps| steps.set(steps.get() + many as u64));

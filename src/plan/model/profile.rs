@@ -145,7 +145,7 @@ pub enum SealForm {
     Little,
     /// High byte first, from that many bits of eight bytes on.
     Big(u32),
-    /// So many bytes as hex digits; low byte first if true.
+    /// Number of bytes, sent as hex digits; low byte first if true.
     Hex(u8, bool),
 }
 

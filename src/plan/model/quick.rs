@@ -32,7 +32,7 @@ pub enum Spot {
     /// Not known.
     #[default]
     None,
-    /// A field of fixed size, so many bytes behind what was noted.
+    /// A field of fixed size, this number of bytes behind what was noted.
     Behind {
         /// Number of what was noted.
         spot: u8,
@@ -73,7 +73,7 @@ pub enum Next {
     List(Box<Items>),
     /// A case.
     Choice(Box<Choice>),
-    /// Outer elements that have so many bytes together.
+    /// Outer elements that have this number of bytes together.
     Group(Box<(Counted, Part)>),
 }
 
@@ -125,7 +125,7 @@ pub struct From {
 pub enum Place {
     /// At a fixed place of the frame.
     Frame(Offset),
-    /// So many bytes before what is read next.
+    /// Bytes before what is read next.
     Back(u32),
     /// What was marked.
     Mark(u8),
@@ -142,7 +142,7 @@ pub struct Items {
     pub max: usize,
     /// One of them.
     pub item: Part,
-    /// Each is a tag, a size and so many bytes: see [`Choice::is_record`]. The step of that choice.
+    /// Each is a tag, a size and its bytes: see [`Choice::is_record`]. The step of that choice.
     pub records: Option<u32>,
 }
 
@@ -160,7 +160,7 @@ pub enum Count {
 /// An item or a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// So many bytes.
+    /// Number of bytes.
     Fixed(u32),
     /// What there is: one field takes what the others leave.
     All {

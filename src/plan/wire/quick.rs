@@ -322,7 +322,7 @@ impl Cursor<'_> {
         Ok(count)
     }
 
-    /// Takes items that are a tag, a size and so many bytes.
+    /// Takes items that are a tag, a size and the bytes of that size.
     fn records(&mut self, (list, step): (&Items, u32), items: Option<usize>, bound: usize) -> Result<usize, Wrong> {
         let quick = self.quick;
         let Some(Step { skip, next: Next::Choice(choice), .. }) = quick.steps.get(step as usize) else {
@@ -506,7 +506,7 @@ fn of_number(cases: &Cases, number: u64) -> Option<Part> {
     found.map(|(_, part)| *part)
 }
 
-/// Whether a case without steps fits into so many bytes.
+/// Whether a case without steps fits into that number of bytes.
 #[inline]
 fn fits(part: Part, len: usize) -> Result<(), Wrong> {
     match part {

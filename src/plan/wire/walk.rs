@@ -390,7 +390,7 @@ impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
         Ok(())
     }
 
-    /// Follows operations that have so many bytes. Gives the operation behind them.
+    /// Follows operations over that number of bytes. Gives the operation behind them.
     #[cold]
     fn group(&mut self, size: &Counted, (pc, end): (usize, usize), bound: usize) -> Result<usize, Stop> {
         let inner = self.at.saturating_add(self.counted(size)?);

@@ -412,7 +412,7 @@ impl Base {
         Some(By { fd, file, six: place.six, is_connected: false })
     }
 
-    /// The kernel may know descriptors of so many places, and of their centres.
+    /// Number of places of which the kernel may know descriptors, with those of their centres.
     pub(crate) fn set_files(&mut self, places: u32) {
         self.files = places;
     }

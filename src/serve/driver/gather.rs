@@ -68,7 +68,7 @@ impl Gather {
         }
     }
 
-    /// So many messages came.
+    /// Number of messages that came.
     #[inline]
     pub(crate) fn took(&mut self, messages: usize) {
         self.taken += messages;

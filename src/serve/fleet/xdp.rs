@@ -167,7 +167,7 @@ fn missing_of(device: &Device, shards: usize, fleet: &Fleet) -> Vec<Lack> {
     lacking
 }
 
-/// Opens a queue for each shard, and attaches the program. After the sockets are bound, so that a second instance is told of those.
+/// Opens a queue for each shard, and attaches the program. After the sockets are bound, so that a second instance reports those first.
 ///
 /// # Errors
 /// What was refused.

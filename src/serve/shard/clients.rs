@@ -18,7 +18,7 @@ struct Client {
     requests: u32,
 }
 
-/// Every so many requests a centre is told as [`Seen::Often`].
+/// Number of requests after which a centre is reported as [`Seen::Often`].
 const OFTEN: u32 = 64;
 
 /// What hearing from an address changed.

@@ -89,7 +89,7 @@ impl Dials {
     }
 }
 
-/// The dials of all shards, so many a second (`per_second`): they are at least a gap apart, but for those of the last two milliseconds,
+/// The dials of all shards, at most `per_second` a second: they are at least a gap apart, but for those of the last two milliseconds,
 /// which a shard that wakes up late makes together.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {

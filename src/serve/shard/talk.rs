@@ -202,7 +202,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             Cause::Due => {}
             Cause::Start => {
                 speak::start(turn, whose);
-                // Over datagrams, who is told whom to send to has a centre from the start.
+                // Over datagrams, an FSU with an address to send to has a centre from the start.
                 if turn.fsu.connect.is_some() && turn.fsu.transport != Transport::Tcp {
                     speak::connect(turn);
                 }

@@ -215,7 +215,7 @@ impl Steering {
         Ok(out)
     }
 
-    /// Tells of something that happens.
+    /// Reports an event.
     pub(crate) fn tell(&self, happening: Happening) {
         let _ = self.0.happenings.try_send(happening);
     }

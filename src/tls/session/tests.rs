@@ -3,7 +3,7 @@ use crate::fixtures::{Authority, Identity, self_signed};
 use crate::make::{Client, Server, make};
 use fsu_plan::model::tls::{Files, Found};
 
-/// What a side is made of: its certificate, and whom it trusts.
+/// One side: its certificate, and the certificates that it trusts.
 #[derive(Clone, Default)]
 struct Side {
     own: Option<Identity>,
@@ -152,7 +152,7 @@ fn a_handshake_is_done_however_its_bytes_are_cut_in_two() {
     }
 }
 
-/// A kernel that takes so many bytes at a time, and has no room in between.
+/// A kernel that takes a number of bytes at a time, and has no room in between.
 #[test]
 fn what_is_written_is_what_was_taken_as_a_whole() {
     let pair = pair();

@@ -34,7 +34,7 @@ pub struct Left {
     replies: HashMap<u32, u64>,
 }
 
-/// Counts records; tells of them when the shard lets go of it, which is at its end.
+/// Counts records; sends the count when the shard drops it, which is at its end.
 struct Records {
     replies: HashMap<u32, u64>,
     tell: Sender<HashMap<u32, u64>>,

@@ -8,7 +8,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A datagram, or several that came as one, as a receive tells of it: the sender's address and control messages as the kernel writes
+/// A datagram, or several that came as one, as a receive gives it: the sender's address and control messages as the kernel writes
 /// them, and the bytes.
 #[derive(Debug, Default)]
 pub struct Told {

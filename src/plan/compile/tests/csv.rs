@@ -19,7 +19,7 @@ fn with(csv: &str, entries: &[Value]) -> Value {
     json!({"sys_config.json": {"fsu_csv": "sites.csv", "fsu_list": entries}, "sites.csv": csv})
 }
 
-/// The fleet of these files, and all that is told of them with its place.
+/// The fleet of these files, and all errors with their places.
 fn told(with: &Value) -> (Option<Fleet>, Vec<String>) {
     let mut files = files();
     for (name, content) in with.as_object().unwrap() {

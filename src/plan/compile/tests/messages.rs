@@ -197,7 +197,7 @@ fn told(message: Value, expected: &[&str]) {
     check_all(&with(json!({"login": login, "m": message})), expected, &message.to_string());
 }
 
-/// What is told of this key of a message that is right without it.
+/// The errors for this key of a message that is right without it.
 fn key(key: &str, value: Value, expected: &[&str]) {
     let mut message = json!({"frame": "0200", "on": "trigger"});
     message[key] = value;
@@ -284,7 +284,7 @@ fn states_that_are_none() {
     );
 }
 
-/// What is told of this key of the `ack` of a message.
+/// The errors for this key of the `ack` of a message.
 fn ack(key: &str, value: Value, expected: &[&str]) {
     let mut ack = json!({"frame": "8100", "retries": 1});
     ack[key] = value;

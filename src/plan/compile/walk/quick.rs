@@ -166,7 +166,7 @@ impl Maker<'_> {
         self.spots as u8
     }
 
-    /// A part of the program that has so many bytes.
+    /// A part of the program with its number of bytes.
     fn group(&mut self, size: &walk::Counted, ops: (usize, usize), block: &mut Block, inner: &mut Vec<Step>) {
         let size = self.counted(size, block);
         let within = Block { is_outer: true, base: block.base, ..Block::default() };

@@ -42,7 +42,7 @@ fn system_text(dir: &Path) -> String {
     files.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
 
-/// The numbers that [`number`] put into the records of a file, and as many `None` as the file tells of losses.
+/// The numbers that [`number`] put into the records of a file, and one `None` for each loss that the file states.
 fn read_back(text: &str) -> Vec<Option<u32>> {
     let mut read = Vec::new();
     for line in text.lines() {

@@ -12,9 +12,9 @@ use crate::shard::late::SENDS_A_STAMP;
 use fsu_net::outbox::Outbox;
 use std::rc::Rc;
 
-/// So many in a row of one socket are sent by a call: with fewer, operations of the ring cost less.
+/// Fewest datagrams in a row of one socket that are sent by a call: below it, operations of the ring cost less.
 const RUN_MIN: usize = 8;
-/// So many are submitted at once. All of them count as sent when that is done.
+/// Most operations that are submitted at once. All of them count as sent when that is done.
 const BATCH: usize = 64;
 
 /// A batch of them.

@@ -58,7 +58,7 @@ fn limit_starved_receives_max_of_a_socket() {
     assert_eq!(received(&driver), 9);
 }
 
-/// So many sockets a turn; these are received from with buffers again if fewer than so many are held.
+/// Most sockets a turn. They are received from with buffers again if fewer buffers than this are held.
 #[test]
 fn limit_starved_sockets_max_and_held_buffers_max() {
     if ring_missing().is_some() {

@@ -79,7 +79,7 @@ enum Sends {
     Large,
     /// Garbage, a byte at a time.
     Steps,
-    /// So many requests at a time.
+    /// Number of requests at a time.
     Few(usize),
 }
 
@@ -444,7 +444,7 @@ impl Turns {
     fn on_datagram(&mut self, socket: u32, bytes: &[u8], asked_ns: u64) {
         let now = self.net.now();
         let from = if socket == 0 { asked_ns } else { 0 };
-        // Whom its reply goes to says when it was asked.
+        // The receiver of its reply shows when it was asked.
         let peer = address((from / ASKS_NS) as u16 + 1);
         self.serve.on_datagram(socket, Arrived::new(peer, bytes, now.unix_ns), now, &mut self.net);
         self.flush();

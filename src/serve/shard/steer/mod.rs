@@ -38,7 +38,7 @@ pub struct SteerSpec {
     pub journal: Option<Sender<Entry>>,
     /// Changes that are to be made again, of FSUs of any shard.
     pub plays: Plays,
-    /// Where it tells of what happens; `None`: nowhere.
+    /// Where events go; `None`: nowhere.
     pub happenings: Option<Sender<Happening>>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Steer {
     pub(crate) arms: Arms,
     /// Changes as they are made, and made again.
     record: Record,
-    /// Where it tells of what happens.
+    /// Where events go.
     happenings: Option<Sender<Happening>>,
     /// Changes that are not done.
     tasks: Vec<Doing>,
@@ -163,7 +163,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.time_steering(now);
     }
 
-    /// Tells of a centre that came or is gone.
+    /// Reports a centre that came or went.
     #[cold]
     pub(crate) fn tell_centre(&self, socket: u32, peer: SocketAddr, came: bool) {
         let Some(happenings) = self.steer.as_ref().and_then(|steer| steer.happenings.as_ref()) else { return };

@@ -35,7 +35,7 @@ pub(crate) enum By {
     Reconnect,
     /// Its TLS handshake failed, for that reason.
     Handshake(Reason),
-    /// It was not up yet: nothing is told of it.
+    /// It was not up yet: its end is not reported.
     Dialling,
     /// The program ends.
     Shutdown,

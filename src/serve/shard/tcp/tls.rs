@@ -179,7 +179,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.fail_tls(id, Reason::TlsTimeout, "no handshake in time", io);
     }
 
-    /// The session of a connection is of no use: counts that, and closes the connection.
+    /// The session of a connection failed: counts that, and closes the connection.
     #[cold]
     fn fail_tls(&mut self, id: ConnId, reason: Reason, why: impl Display, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };

@@ -135,7 +135,7 @@ fn limit_dial_timeout_ms() {
     world.run_to(DIAL_TIMEOUT_MS);
     assert_eq!(world.io.closed, [id]);
     assert_eq!(world.counters().dial_failures[DialFailure::TimedOut as usize], 1);
-    // What the driver tells of it later is of none.
+    // What the driver reports later belongs to no dial.
     world.ends(id, Ok(()));
     assert_eq!(world.counters().connections, 0);
 }

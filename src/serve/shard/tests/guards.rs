@@ -1,4 +1,4 @@
-//! Whom a shard does not answer, and how much.
+//! Which senders a shard does not answer, and how many requests it drops.
 
 use super::*;
 use crate::shard::Own;

@@ -17,7 +17,7 @@ const GOOD: [usize; 3] = [1, 64, 256];
 /// Nobody waits longer, in microseconds.
 const MAY_US: u64 = 20_000;
 
-/// So many connections pour, and a neighbour asks.
+/// Number of connections that pour while a neighbour asks.
 fn pour(connections: usize, pour: &Rc<[u8]>, driver: DriverKind) -> Run {
     let mut script = Script::empty(Weather::fine(), Limits::default(), Stop::Now, (u64::from(ASKED) + 50) * MS);
     for stream in 0..connections {

@@ -68,11 +68,11 @@ struct Centre {
     queue: VecDeque<Waiting>,
     error: Option<Errno>,
     lost: u32,
-    /// It is not connected yet to whoever asks: so many more datagrams of anybody come to it.
+    /// It is not connected yet to the one that asks: this number of datagrams of any sender still come to it.
     strangers: u32,
 }
 
-/// So many at most the kernel puts together, and so long apart in nanoseconds: they have one time.
+/// Most datagrams that the kernel puts together, and most nanoseconds between them: they have one time.
 const JOINED_MAX: usize = 16;
 pub(in crate::driver) const JOINED_NS_MAX: u64 = 20_000;
 

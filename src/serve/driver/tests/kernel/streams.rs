@@ -13,7 +13,7 @@ use std::rc::Rc;
 pub(in crate::driver) enum Reads {
     /// All of it, when it has come.
     Soon,
-    /// So many bytes at most, whenever it is told to.
+    /// Most bytes at a time.
     Some(usize),
     Never,
 }
