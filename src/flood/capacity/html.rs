@@ -4,7 +4,7 @@ use super::run::rate;
 use super::text::{facts, outcome};
 use super::{CapacityReport, StepReport};
 use crate::numbers::{thousands, time, time_of};
-use crate::report::html::{STYLE, escaped, said};
+use crate::report::html::{escaped, page, said};
 use crate::report::svg::{Axis, Line, chart, tick};
 use fsu_plan::texts::Texts;
 use std::fmt::Write as _;
@@ -16,17 +16,8 @@ pub fn html(report: &CapacityReport, say: Texts) -> String {
 }
 
 fn english(report: &CapacityReport) -> String {
-    let mut out = String::new();
-    let title = "fsu-mock flood: capacity of this machine";
+    let mut out = page::begin("fsu-mock flood: capacity of this machine", &report.started);
     // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <header><h1>{title}</h1><span class=\"when\">{}</span></header>\n",
-        escaped(&report.started)
-    );
     let class = if report.passed { "verdict" } else { "verdict failed" };
     let _ = writeln!(out, "<p class=\"{class}\"><strong>{}</strong></p>", escaped(&report.verdict));
     for why in &report.broke_by {
@@ -42,7 +33,8 @@ fn english(report: &CapacityReport) -> String {
     for (name, value) in facts(report).into_iter().chain(more).chain([("ended", report.ended.clone())]) {
         let _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
     }
-    out.push_str("</dl>\n</section>\n</main>\n</body>\n</html>\n");
+    out.push_str("</dl>\n</section>\n");
+    page::end(&mut out);
     out
 }
 
@@ -58,11 +50,7 @@ fn tiles(report: &CapacityReport, out: &mut String) {
         (of(report.broke_per_s), "requests a second that broke"),
         (report.steps.len().to_string(), "steps"),
     ];
-    out.push_str("<div class=\"tiles\">\n");
-    for (value, name) in all {
-        let _ = writeln!(out, "<div class=\"tile\"><b>{value}</b><span>{name}</span></div>");
-    }
-    out.push_str("</div>\n");
+    page::tiles(all.map(|(value, name)| (value, name, false)), out);
 }
 
 /// Steps and a value of theirs, of those that held or of the others.

@@ -2,7 +2,7 @@
 
 use super::heard::CentreReport;
 use crate::numbers::{counted, thousands};
-use crate::report::html::{STYLE, escaped, said, thresholds};
+use crate::report::html::{escaped, page, said, thresholds};
 use crate::report::messages::MessageReport;
 use crate::report::messages::html::section;
 use fsu_plan::texts::Texts;
@@ -18,17 +18,8 @@ pub fn html(report: &CentreReport, say: Texts) -> String {
 }
 
 fn english(report: &CentreReport) -> String {
-    let mut out = String::new();
-    let title = format!("fsu-mock flood: a centre at {}", escaped(&report.address));
+    let mut out = page::begin(&format!("fsu-mock flood: a centre at {}", report.address), &report.started);
     // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <header><h1>{title}</h1><span class=\"when\">{}</span></header>\n",
-        escaped(&report.started)
-    );
     let _ = match report.failures.as_slice() {
         [] => writeln!(out, "<p class=\"verdict\"><strong>Passed</strong>: all that was heard was right.</p>"),
         failures => {
@@ -42,7 +33,7 @@ fn english(report: &CentreReport) -> String {
         section(messages, &mut out);
     }
     heartbeats(report, &mut out);
-    out.push_str("</main>\n</body>\n</html>\n");
+    page::end(&mut out);
     out
 }
 
@@ -61,12 +52,7 @@ fn tiles(report: &CentreReport, out: &mut String) {
         (most, "connections at one time", false),
         (report.heartbeats, "heartbeats", false),
     ];
-    out.push_str("<div class=\"tiles\">\n");
-    for (value, name, bad) in all {
-        let class = if bad { "tile bad" } else { "tile" };
-        let _ = writeln!(out, "<div class=\"{class}\"><b>{}</b><span>{name}</span></div>", thousands(value));
-    }
-    out.push_str("</div>\n");
+    page::tiles(all.map(|(value, name, bad)| (thousands(value), name, bad)), out);
 }
 
 fn heartbeats(report: &CentreReport, out: &mut String) {

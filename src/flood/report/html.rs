@@ -1,6 +1,7 @@
 //! The report as one page of HTML that needs nothing else: styles and charts are in it.
 
 mod more;
+pub(crate) mod page;
 
 use crate::numbers::{counted, thousands, time, time_of};
 use crate::report::messages::html::section;
@@ -12,7 +13,7 @@ use fsu_plan::texts::Texts;
 use serde_json::Value;
 use std::fmt::Write as _;
 
-pub(crate) const STYLE: &str = include_str!("page.css");
+const STYLE: &str = include_str!("page.css");
 
 /// Text escaped for HTML.
 pub(crate) fn escaped(text: &str) -> String {
@@ -54,17 +55,8 @@ fn plain(html: &str) -> String {
 }
 
 fn english(report: &FloodReport, mock: Option<&Value>) -> String {
-    let mut out = String::new();
     let title = format!("fsu-mock flood: {} over {}", counted(report.run.fsus as u64, "FSU"), report.run.transport);
-    // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <header><h1>{title}</h1><span class=\"when\">{}</span></header>\n",
-        escaped(&report.started)
-    );
+    let mut out = page::begin(&title, &report.started);
     verdict(report, &mut out);
     thresholds(&report.thresholds, &mut out);
     tiles(report, &mut out);
@@ -85,7 +77,7 @@ fn english(report: &FloodReport, mock: Option<&Value>) -> String {
     left_out(report, &mut out);
     samples(report, &mut out);
     configuration(report, &mut out);
-    out.push_str("</main>\n</body>\n</html>\n");
+    page::end(&mut out);
     out
 }
 
@@ -146,12 +138,7 @@ fn tiles(report: &FloodReport, out: &mut String) {
         (thousands(totals.counts.uncertain), "uncertain", totals.counts.uncertain > 0),
         (format!("{:.0} %", own * 100.0), "generator's CPU", report.verdict.generator_limited),
     ];
-    out.push_str("<div class=\"tiles\">\n");
-    for (value, name, bad) in all {
-        let class = if bad { "tile bad" } else { "tile" };
-        let _ = writeln!(out, "<div class=\"{class}\"><b>{value}</b><span>{name}</span></div>");
-    }
-    out.push_str("</div>\n");
+    page::tiles(all, out);
 }
 
 /// A shorter part of a second makes no rate, and is not drawn.
