@@ -302,8 +302,8 @@ mod tests {
     fn every_counter_and_reason_has_a_translation() {
         let mut all = snapshot();
         let counters = &mut all.counters[0];
-        counters.dropped = [2; Reason::COUNT];
-        counters.faults = [2; FaultKind::COUNT];
+        counters.dropped = [2; Reason::COUNT].into();
+        counters.faults = [2; FaultKind::COUNT].into();
         counters.error_replies = [2; ErrorReply::COUNT];
         for many in [1, 2] {
             let counters = &mut *all.counters[0];

@@ -7,6 +7,7 @@ pub mod calls;
 mod memory;
 #[cfg(feature = "simulated")]
 mod narrow;
+mod ports;
 mod ring;
 pub(crate) mod tcp;
 pub(crate) mod udp;

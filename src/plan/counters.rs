@@ -2,6 +2,8 @@
 //!
 //! A new counter is one entry of a [`crate::counters!`] block and the line that counts it. JSON, tables and sums follow.
 
+use std::ops::{Deref, DerefMut};
+
 /// One counter, for those who print it.
 #[derive(Debug)]
 pub struct Counter {
@@ -79,6 +81,60 @@ impl<const N: usize> Cell for [u64; N] {
 
     fn counts(&self) -> &[u64] {
         self
+    }
+}
+
+/// One count for each word of a set of which most never count any: no memory before the first.
+#[derive(Clone, Debug, Default)]
+pub struct Seldom<const N: usize>(Option<Box<[u64; N]>>);
+
+impl<const N: usize> Seldom<N> {
+    const NONE: &'static [u64; N] = &[0; N];
+}
+
+impl<const N: usize> From<[u64; N]> for Seldom<N> {
+    fn from(counts: [u64; N]) -> Self {
+        Self(Some(Box::new(counts)))
+    }
+}
+
+impl<const N: usize> Deref for Seldom<N> {
+    type Target = [u64; N];
+
+    fn deref(&self) -> &[u64; N] {
+        self.0.as_deref().unwrap_or(Self::NONE)
+    }
+}
+
+impl<const N: usize> DerefMut for Seldom<N> {
+    fn deref_mut(&mut self) -> &mut [u64; N] {
+        self.0.get_or_insert_with(|| Box::new([0; N]))
+    }
+}
+
+impl<const N: usize> PartialEq<[u64; N]> for Seldom<N> {
+    fn eq(&self, other: &[u64; N]) -> bool {
+        **self == *other
+    }
+}
+
+impl<const N: usize> PartialEq for Seldom<N> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<const N: usize> Cell for Seldom<N> {
+    const ZERO: Self = Self(None);
+
+    fn add(&mut self, other: &Self) {
+        if let Some(other) = &other.0 {
+            self.iter_mut().zip(other.iter()).for_each(|(sum, one)| *sum += one);
+        }
+    }
+
+    fn counts(&self) -> &[u64] {
+        &**self
     }
 }
 

@@ -267,7 +267,7 @@ pub(crate) fn sent(
         give_up(turn, which.device, 0, Event::GivenUp);
     }
     if let Some((_, talk)) = turn.talk(which.device) {
-        talk.waiting.push(waiting);
+        talk.wait(waiting);
     }
 }
 

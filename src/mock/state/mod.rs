@@ -12,7 +12,7 @@ pub mod transfers;
 use crate::sink::Outgoing;
 pub use devices::DeviceState;
 use devices::Devices;
-use fsu_plan::counters::{JSON_ONLY, Printed, column, sentence};
+use fsu_plan::counters::{JSON_ONLY, Printed, Seldom, column, sentence};
 use fsu_plan::model::connect::DialFailure;
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;
@@ -127,21 +127,21 @@ fsu_plan::counters! {
             "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)"
         ),
         /// Drops, by [`Reason`].
-        dropped: [u64; Reason::COUNT] = Printed::By {
+        dropped: Seldom<{ Reason::COUNT }> = Printed::By {
             total: "dropped_total",
             each: "dropped",
             column: "dropped",
             word: |number| Reason::ALL[number].reason(),
         },
         /// Dials that failed (`connect`), by [`DialFailure`].
-        dial_failures: [u64; DialFailure::COUNT] = Printed::By {
+        dial_failures: Seldom<{ DialFailure::COUNT }> = Printed::By {
             total: "dial_failures_total",
             each: "dial_failures",
             column: "dials failed",
             word: |number| DialFailure::ALL[number].name(),
         },
         /// Faults made on purpose, by [`FaultKind`].
-        faults: [u64; FaultKind::COUNT] = Printed::By {
+        faults: Seldom<{ FaultKind::COUNT }> = Printed::By {
             total: "faults_total",
             each: "faults",
             column: "",

@@ -122,9 +122,17 @@ impl Talk {
     pub(crate) fn want(&mut self, message: usize, args: Box<[Box<str>]>) -> bool {
         let has_room = self.wanted.len() < WANTED_MAX;
         if has_room {
+            // One at a time is the rule: no room for four.
+            self.wanted.reserve_exact(usize::from(self.wanted.capacity() == 0));
             self.wanted.push_back(Wanted { message: message as u16, args });
         }
         has_room
+    }
+
+    /// One more waits for an acknowledgement.
+    pub(crate) fn wait(&mut self, waiting: Waiting) {
+        self.waiting.reserve_exact(usize::from(self.waiting.capacity() == 0));
+        self.waiting.push(waiting);
     }
 
     /// Messages that wait for an acknowledgement.

@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A dial that has no answer after this time has failed, in milliseconds. The kernel by itself takes two minutes.
 pub const DIAL_TIMEOUT_MS: u64 = 10_000;
 
+/// Dials begun before the shard looks at what else there is to do. They then pause for as long as they took: thousands that are due at
+/// once leave half of the shard's time to connections that are up.
+pub const DIALS_AT_ONCE_MAX: usize = 32;
+
 /// What an FSU that dials does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -43,7 +47,9 @@ const _: () = assert!(size_of::<Dial>() <= 32, "of a large fleet each byte count
 pub(crate) struct Dials {
     all: Vec<Dial>,
     /// Those whose dials are due, in that order.
-    pub(crate) queue: VecDeque<u32>,
+    queue: VecDeque<u32>,
+    /// The turn of the first of them is in the wheel.
+    is_timed: bool,
 }
 
 impl Dials {
@@ -62,6 +68,40 @@ impl Dials {
     #[inline]
     pub(crate) fn state(&self, socket: u32) -> State {
         self.all.get(socket as usize).map_or(State::Off, |dial| dial.state)
+    }
+
+    /// The next one whose dial is due. Those that do something else by now are left out.
+    pub(crate) fn next_due(&mut self) -> Option<u32> {
+        while let Some(&socket) = self.queue.front() {
+            if self.state(socket) == State::Queued {
+                return Some(socket);
+            }
+            self.queue.pop_front();
+        }
+        None
+    }
+
+    /// One's dial is due: it is the last in the queue. True: the queue's turn has to be put into the wheel.
+    pub(crate) fn enqueue(&mut self, socket: u32) -> bool {
+        self.set(socket, State::Queued);
+        self.queue.push_back(socket);
+        !std::mem::replace(&mut self.is_timed, true)
+    }
+
+    /// The first of the queue has left it.
+    pub(crate) fn leave_queue(&mut self) {
+        self.queue.pop_front();
+    }
+
+    /// The queue's turn is in the wheel, or not.
+    pub(crate) fn set_timed(&mut self, on: bool) {
+        self.is_timed = on;
+    }
+
+    /// Nobody waits for a turn any more, and the wheel holds none.
+    pub(crate) fn clear_queue(&mut self) {
+        self.queue = VecDeque::new();
+        self.is_timed = false;
     }
 
     /// Whether its connection is up.
@@ -109,17 +149,15 @@ impl Pace {
         self.gap_ns.store(gap_ns, Ordering::Relaxed);
     }
 
-    /// Whether there is a bound.
-    pub(crate) fn is_set(&self) -> bool {
-        self.gap_ns.load(Ordering::Relaxed) > 0
-    }
-
     /// Takes one dial.
     ///
     /// # Errors
     /// When to ask again, where none may be made now.
     pub(crate) fn take(&self, now_ns: u64) -> Result<(), u64> {
         let gap_ns = self.gap_ns.load(Ordering::Relaxed);
+        if gap_ns == 0 {
+            return Ok(());
+        }
         let after = |next_ns: u64| next_ns.max(now_ns.saturating_sub(SLACK_NS)).saturating_add(gap_ns);
         let taken = self
             .next_ns

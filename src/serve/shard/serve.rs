@@ -379,7 +379,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 Timer::Accept(_) => {}
                 Timer::Talk(socket) => self.on_talk_due(socket, now, io),
                 Timer::Outage => self.on_outage(now, io),
-                Timer::Dial(socket) => self.on_dial_due(socket, now, io),
+                Timer::Dial(socket) => self.on_dial_due(socket, now),
                 Timer::Dials => self.on_turn_to_dial(now, io),
                 Timer::Tide => self.tide.tell(),
                 Timer::Steer => self.on_steer_due(now, io),

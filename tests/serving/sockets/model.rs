@@ -200,7 +200,7 @@ impl<'f> Model<'f> {
                 let requests = [c.received, c.silent, c.heartbeats_received, c.bad_checksum_seen, c.value_misfits];
                 let transfers = [c.transfers_opened, c.transfers_completed, c.transfers_aborted, c.transfers_refused];
                 let frames = [c.big_endian_lengths, c.data_frames_resent, c.transfers_timed_out];
-                (requests, transfers, frames, c.error_replies, c.dropped, c.faults)
+                (requests, transfers, frames, c.error_replies, *c.dropped, *c.faults)
             };
             assert_eq!(counts(counters), counts(own), "the shard's counters, and those without sockets");
             assert_eq!(counters.answered, self.replies, "replies");

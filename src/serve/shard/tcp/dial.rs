@@ -3,7 +3,7 @@
 use super::conn::{Conn, Way};
 use super::end::By;
 use crate::shard::clock::Clock;
-use crate::shard::dial::{DIAL_TIMEOUT_MS, State};
+use crate::shard::dial::{DIAL_TIMEOUT_MS, DIALS_AT_ONCE_MAX, State};
 use crate::shard::effort::CONN_EFFORT;
 use crate::shard::io::{ConnId, Io};
 use crate::shard::look::Unread;
@@ -25,7 +25,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Every FSU that dials does so as soon as it may; what goes on already does so.
     pub(crate) fn start_dials(&mut self, now_ms: u64) {
         self.tide.pace.set(self.fleet.dials_per_second());
-        self.dials.queue.clear();
+        self.dials.clear_queue();
         for socket in 0..self.slots.places().max(self.dials.places()) {
             let slot = self.slots.get(socket as usize);
             if slot.and_then(|slot| self.fleet.fsus[slot.fsu as usize].dials()).is_none() {
@@ -42,8 +42,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// An FSU's dial is due. It waits for its turn if the fleet's dials are bounded.
-    pub(crate) fn on_dial_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
+    /// An FSU's dial is due. It waits for its turn.
+    pub(crate) fn on_dial_due(&mut self, socket: u32, now: Clock) {
         let State::Waits(due_ms) = self.dials.state(socket) else { return };
         if self.drain_end_ms.is_some() || due_ms > now.mono_ms {
             return;
@@ -51,38 +51,41 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         if self.is_offline(socket, now) {
             return self.dials.set(socket, State::Held);
         }
-        if !self.tide.pace.is_set() {
-            return self.dial(socket, now, io);
-        }
-        self.dials.set(socket, State::Queued);
-        self.dials.queue.push_back(socket);
-        if self.dials.queue.len() == 1 {
-            self.on_turn_to_dial(now, io);
+        if self.dials.enqueue(socket) {
+            // Behind all that are due now.
+            self.later.at(now.mono_ms, Timer::Dials);
         }
     }
 
     /// Those that wait for their turn dial, as many as may.
     pub(crate) fn on_turn_to_dial(&mut self, now: Clock, io: &mut impl Io) {
+        self.dials.set_timed(false);
         if self.drain_end_ms.is_some() {
-            return self.dials.queue.clear();
+            return self.dials.clear_queue();
         }
-        while let Some(&socket) = self.dials.queue.front() {
-            if self.dials.state(socket) != State::Queued {
-                self.dials.queue.pop_front();
-                continue;
+        let began_ns = io.mono_ns();
+        for _ in 0..DIALS_AT_ONCE_MAX {
+            let Some(socket) = self.dials.next_due() else { return };
+            if let Err(next_ns) = self.tide.pace.take(now.mono_ns) {
+                return self.dial_at(next_ns);
             }
-            let next_ns = if self.effort.is_over() { Err(now.mono_ns) } else { self.tide.pace.take(now.mono_ns) };
-            if let Err(next_ns) = next_ns {
-                self.later.at_ns(next_ns, Timer::Dials);
-                return;
-            }
-            self.dials.queue.pop_front();
+            self.dials.leave_queue();
             if self.is_offline(socket, now) {
                 self.dials.set(socket, State::Held);
             } else {
                 self.dial(socket, now, io);
             }
         }
+        if self.dials.next_due().is_some() {
+            let ended_ns = io.mono_ns();
+            let took_ns = ended_ns.saturating_sub(began_ns);
+            self.dial_at(ended_ns.saturating_add(took_ns.max(1)));
+        }
+    }
+
+    fn dial_at(&mut self, ns: u64) {
+        self.dials.set_timed(true);
+        self.later.at_ns(ns, Timer::Dials);
     }
 
     /// Opens a connection.
@@ -216,7 +219,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
 
     /// Dials that are under way are given up: the program ends.
     pub(crate) fn end_dials(&mut self, io: &mut impl Io) {
-        self.dials.queue.clear();
+        self.dials.clear_queue();
         for socket in 0..self.dials.places() {
             if let State::Dialling(id) = self.dials.state(socket) {
                 self.shut(id, Reason::DrainEnded, By::Dialling, io);

@@ -1,7 +1,7 @@
 //! FSUs that dial out, on virtual time.
 
 use super::{FakeIo, World, address, fleet};
-use crate::shard::dial::DIAL_TIMEOUT_MS;
+use crate::shard::dial::{DIAL_TIMEOUT_MS, DIALS_AT_ONCE_MAX};
 use crate::shard::io::ConnId;
 use crate::shard::reload::Swap;
 use fsu_core::moment::RunContext;
@@ -75,7 +75,7 @@ fn a_dialled_connection_is_one_as_any_other() {
     world.run_to(20);
     assert_eq!(world.io.written, [(0, "a".to_owned()), (10, "b".to_owned())]);
     let counters = world.counters();
-    assert_eq!((counters.connections, counters.answered, counters.dial_failures), (1, 2, [0; DialFailure::COUNT]));
+    assert_eq!((counters.connections, counters.answered, *counters.dial_failures), (1, 2, [0; DialFailure::COUNT]));
 }
 
 /// After the first failure within the first bound, then within twice that, up to the second.
@@ -145,7 +145,7 @@ fn limit_dial_timeout_ms() {
 fn a_storm_is_back_within_the_bound() {
     const FSUS: usize = 2_000;
     let mut world = World::new(&dialling(FSUS, &connect((100, 1_000), 0), |_| {}));
-    world.dials_to(10, Ok(()));
+    world.dials_to(100, Ok(()));
     assert_eq!(world.io.dialled.len(), FSUS);
     world.run_to(5_000);
     let all: Vec<ConnId> = world.io.dialled.iter().map(|&(_, id, ..)| id).collect();
@@ -191,6 +191,30 @@ fn limit_per_second_of_a_shard() {
     // In their order.
     let order: Vec<u32> = world.io.dialled.iter().map(|&(_, id, ..)| id.index).collect();
     assert!(order.is_sorted());
+}
+
+/// Between dials that are due at once there is time for connections that are up.
+#[test]
+fn limit_dials_at_once_max() {
+    let mut world = World::new(&dialling(100, &connect((1_000, 1_000), 0), |_| {}));
+    let mut dials = Vec::new();
+    for ms in 0..6 {
+        world.run_to(ms);
+        dials.push(world.io.dialled.len());
+    }
+    assert_eq!(dials, [32, 64, 96, 100, 100, 100]);
+    assert_eq!(DIALS_AT_ONCE_MAX, 32);
+    let order: Vec<u32> = world.io.dialled.iter().map(|&(_, id, ..)| id.index).collect();
+    assert!(order.is_sorted());
+    // Dials take half of the time at most, however long each takes.
+    let mut world = World::new(&dialling(100, &connect((1_000, 1_000), 0), |_| {}));
+    world.io.dial_takes_ns = 1_000_000;
+    let mut dials = Vec::new();
+    for ms in [0, 63, 64, 127, 128, 191, 192] {
+        world.run_to(ms);
+        dials.push(world.io.dialled.len());
+    }
+    assert_eq!(dials, [32, 32, 64, 64, 96, 96, 100]);
 }
 
 #[test]

@@ -271,6 +271,7 @@ pub(crate) struct FakeIo {
     /// What was dialled: when, as which connection, to where, from where.
     dialled: Vec<(u64, ConnId, SocketAddr, Option<IpAddr>)>,
     dial_error: Option<i32>,
+    dial_takes_ns: u64,
 }
 
 impl FakeIo {
@@ -292,6 +293,7 @@ impl FakeIo {
             receiving: true,
             dialled: Vec::new(),
             dial_error: None,
+            dial_takes_ns: 0,
         }
     }
 }
@@ -348,7 +350,8 @@ impl Io for FakeIo {
     }
 
     fn mono_ns(&mut self) -> u64 {
-        clock(self.ms, 0).mono_ns
+        let dials = self.dialled.iter().rev().take_while(|&&(ms, ..)| ms == self.ms).count() as u64;
+        clock(self.ms, 0).mono_ns + dials * self.dial_takes_ns
     }
 }
 

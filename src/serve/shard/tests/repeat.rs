@@ -260,7 +260,7 @@ fn run(
     let mut by_fsu = vec![Vec::new(); total];
     for shard in all {
         for (fsu, counters) in shard.serve.counters() {
-            counts[fsu] = counters.faults;
+            counts[fsu] = *counters.faults;
         }
         for event in shard.net.events {
             by_fsu[event.0].push(event);

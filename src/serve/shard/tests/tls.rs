@@ -280,7 +280,7 @@ fn a_dialled_connection_is_up_when_its_handshake_is() {
     assert_eq!(world.counters().connections, 1);
     peer.say(&mut world, "[a0]");
     peer.hear(&mut world);
-    assert_eq!((&*peer.text(), world.counters().dial_failures), ("a", [0; DialFailure::COUNT]));
+    assert_eq!((&*peer.text(), *world.counters().dial_failures), ("a", [0; DialFailure::COUNT]));
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn a_dial_without_a_handshake_failed_and_is_made_again() {
         end(&mut world, &mut peer);
         let mut counts = [0; DialFailure::COUNT];
         counts[DialFailure::Tls as usize] = 1;
-        assert_eq!((world.counters().dial_failures, world.dropped(reason)), (counts, 1), "{reason:?}");
+        assert_eq!((*world.counters().dial_failures, world.dropped(reason)), (counts, 1), "{reason:?}");
         assert_eq!((world.counters().connections, world.io.closed.len()), (0, 1));
         let again_ms = world.io.ms + 100;
         world.run_to(again_ms);
