@@ -41,7 +41,9 @@ wants() {
 
 # serve: a mock of the embedded configuration, until `ready`.
 serve() {
-    "$bin" run --config "$work/config" --performance --log-dir "$work/logs" --stats "$work/stats.json" >"$work/mock.log" 2>&1 &
+    # By a short name: the page shows it.
+    env -C "$work" "$bin" run --config my-fleet --performance --log-dir "$work/logs" --stats "$work/stats.json" \
+        >"$work/mock.log" 2>&1 &
     mock=$!
     local tries=$((READY_SECONDS * 10))
     until grep -qs "^ready" "$work/mock.log"; do
@@ -58,7 +60,7 @@ end() {
 }
 
 flood() {
-    "$bin" flood --config "$work/config" --rate "$RATE" "$@"
+    env -C "$work" "$bin" flood --config my-fleet --rate "$RATE" "$@"
 }
 
 need python3 python3 "it draws the pictures"
@@ -74,12 +76,13 @@ if wants flood || wants report || wants dashboard; then
         cargo build --release --locked
         bin=$(target_dir)/release/fsu-mock
     fi
-    "$bin" init "$work/config" >/dev/null
+    bin=$(realpath "$bin")
+    "$bin" init "$work/my-fleet" >/dev/null
 fi
 if wants flood; then
     serve
     python3 scripts/picture.py shot "$OUT/flood.svg" "$COLUMNS_SHOWN" "$ROWS_SHOWN" "$seconds" \
-        "$bin" flood --config "$work/config" --rate "$RATE" --seconds $((seconds + 30))
+        "$bin" flood --config "$work/my-fleet" --rate "$RATE" --seconds $((seconds + 30))
     end
 fi
 if wants report; then
@@ -96,7 +99,7 @@ fi
 if wants dashboard; then
     have chromium || apt_install chromium || fail "chromium is missing (it draws the page): apt-get install chromium, as root"
     have chromedriver || apt_install chromium-driver || fail "chromedriver is missing: apt-get install chromium-driver, as root"
-    python3 - "$work/config/sys_config.json" "$PAGE_FSUS" <<'FLEET'
+    python3 - "$work/my-fleet/sys_config.json" "$PAGE_FSUS" <<'FLEET'
 import json, sys
 path, count = sys.argv[1], int(sys.argv[2])
 config = json.load(open(path))

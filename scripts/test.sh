@@ -53,6 +53,8 @@ need_build_tools
 component rustfmt fmt
 component clippy clippy
 need promtool prometheus "tests/control checks the metrics with it"
+need zsh zsh "tests/control completes words in it"
+need fish fish "tests/control completes words in it"
 need chromedriver chromium-driver "tests/page drives a browser with it"
 need chromium chromium "tests/page looks at the dashboard in it"
 raise_open_files
