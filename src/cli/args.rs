@@ -3,7 +3,7 @@
 pub use super::aim_args::AimArgs;
 pub use super::centre_args::{CentreArgs, ListenAt};
 pub use super::compare_args::CompareArgs;
-pub use super::control_args::ControlArgs;
+pub use super::control_args::{ControlArgs, WatchArgs};
 pub use super::ctl::args::CtlArgs;
 use super::examples::{
     ABOUT_EXAMPLES, ASK_EXAMPLES, CHECK_EXAMPLES, CTL_EXAMPLES, EXPLAIN_EXAMPLES, FLOOD_EXAMPLES, INIT_EXAMPLES,
@@ -311,6 +311,9 @@ pub struct FloodArgs {
     /// The other end of devices that speak first.
     #[command(flatten)]
     pub at: CentreArgs,
+    /// What may be watched of it.
+    #[command(flatten)]
+    pub control: WatchArgs,
     /// Print lines instead of the live screen, even on a terminal
     #[arg(long)]
     pub plain: bool,

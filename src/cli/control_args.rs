@@ -4,6 +4,17 @@ use clap::{Args, ValueHint};
 use fsu_control::server::{Options, Where};
 use std::path::PathBuf;
 
+/// Arguments of the control server of `flood`, which changes nothing.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Serve a live page and metrics of the load there while it runs: ADDR:PORT, e.g. 127.0.0.1:9901 [default: off]
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["from", "reconcile"])]
+    pub control: Option<Where>,
+    /// A file with the token that requests to the control server must have; needed if others reach its address
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "control")]
+    pub control_token: Option<PathBuf>,
+}
+
 /// Arguments of the control server of `run`.
 #[derive(Debug, Args)]
 pub struct ControlArgs {

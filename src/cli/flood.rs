@@ -7,8 +7,10 @@ mod listen;
 mod mock;
 mod part;
 mod thresholds;
+mod watched;
 
 use self::mock::Mock;
+use self::watched::Watch;
 mod tls;
 
 use super::args::FloodArgs;
@@ -125,7 +127,8 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     let options = Asked { args, say, loss_max }.options(send_for, &fleet)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut mock = Mock::of(args)?;
-    let mut show = show(args, say)?;
+    let watch = Watch::load(args, &options, say)?;
+    let mut show = watch.beside(show(args, say)?);
     let report = run::run(options, &mut *show, &mut stop);
     // Restores the terminal before anything is printed.
     drop(show);

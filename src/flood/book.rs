@@ -2,10 +2,12 @@
 
 pub mod account;
 pub mod live;
+pub mod spread;
 pub mod tally;
 pub mod thread;
 
 use crate::book::account::Account;
+use crate::book::spread::Spread;
 use crate::book::tally::{ARRIVAL_NS, Latency, Sample, SampleKind, Tally, cut, latency};
 use crate::expect::Wrong;
 use crate::lane::{Flight, Gone, Late, Settled};
@@ -40,13 +42,25 @@ pub struct Book {
     pub replies_ns: Option<(u64, u64)>,
     /// By FSU or connection of the thread, warm-up included.
     pub accounts: Vec<Account>,
+    /// Latencies, by the same number, as far as they are kept apart.
+    pub spreads: Vec<Spread>,
+    /// Messages that came unasked, and right acknowledgements of them.
+    pub heard: [u64; 2],
 }
 
 impl Book {
     /// An empty one.
     pub fn new(commands: usize, measure_from_ns: u64) -> Self {
         let tally = Tally::new(commands);
-        Self { tally, interval: latency(), measure_from_ns, replies_ns: None, accounts: Vec::new() }
+        Self {
+            tally,
+            interval: latency(),
+            measure_from_ns,
+            replies_ns: None,
+            accounts: Vec::new(),
+            spreads: Vec::new(),
+            heard: [0; 2],
+        }
     }
 
     /// The account of an FSU, where there is one.
@@ -109,7 +123,7 @@ impl Book {
                     row.uncertain += u64::from(flight.is_equal);
                     self.tally.other.doubtful += u64::from(doubtful);
                 }
-                self.took(label, &flight, seen.now_ns);
+                self.took((label, seen.account), &flight, seen.now_ns);
                 Some(flight)
             }
             Settled::Late(flight, late) => self.late(flight, late, seen, (label, wire)),
@@ -175,7 +189,7 @@ impl Book {
         }
         // How long it took is not known where it may be none.
         if late != Late::Doubtful {
-            self.took(label, &flight, seen.now_ns);
+            self.took((label, seen.account), &flight, seen.now_ns);
         }
         if overdue { None } else { Some(flight) }
     }
@@ -307,10 +321,13 @@ impl Book {
 
     /// Records a latency; of a burst, until its last reply.
     #[inline]
-    fn took(&mut self, label: usize, flight: &Flight, now_ns: u64) {
+    fn took(&mut self, (label, account): (usize, u32), flight: &Flight, now_ns: u64) {
         let took_ns = now_ns.saturating_sub(flight.planned_ns);
         if self.counts(flight) {
             self.tally.latency[label].saturating_record(took_ns);
+            if let Some(spread) = self.spreads.get_mut(account as usize) {
+                spread.record(took_ns);
+            }
         }
         self.interval.saturating_record(took_ns);
     }

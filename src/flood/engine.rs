@@ -17,6 +17,7 @@ pub mod reply;
 pub mod worker;
 
 use crate::book::live::Live;
+use crate::book::spread::Spread;
 use crate::book::thread::ThreadReport;
 use crate::hear::count::Count;
 use crate::pace::Due;
@@ -152,6 +153,7 @@ impl<'a, L: Link<'a>> Engine<L> {
         let link = L::new(options, &mut worker, sockets)?;
         let turns = link.targets().len();
         worker.book.accounts = vec![crate::book::account::Account::default(); turns];
+        worker.book.spreads = Spread::of_each(turns);
         Ok(Self { worker, link, turn: 0, turns })
     }
 

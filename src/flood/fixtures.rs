@@ -45,6 +45,7 @@ pub fn thread() -> ThreadReport {
     ThreadReport {
         tally: Tally::new(0),
         accounts: Vec::new(),
+        spreads: Vec::new(),
         measured_ns: 1,
         replies_ns: None,
         busy_ns: 1,

@@ -128,7 +128,7 @@ fn limit_fsus_told_max_and_fsus_lines_max_of_those_with_which_not_all_was_right(
 
 /// A thread of a run.
 pub(super) fn worker(options: &Options) -> (Worker, Arc<Live>) {
-    let live = Arc::new(Live::new(1, 0));
+    let live = Arc::new(Live::new(1, 0, false));
     (Worker::new(options, 0, live.clone()), live)
 }
 

@@ -4,6 +4,7 @@ pub mod html;
 pub mod judge;
 pub mod machine;
 pub mod messages;
+mod outliers;
 mod reconcile;
 pub mod schema;
 #[cfg(feature = "screen")]
@@ -70,6 +71,9 @@ pub struct FloodReport {
     /// How many there are.
     #[serde(default)]
     pub fsus_not_right: usize,
+    /// FSUs that answer slower than the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outliers: Option<OutlierReport>,
     /// Commands that were not asked.
     #[serde(default)]
     pub left_out: Vec<LeftOutReport>,
@@ -403,6 +407,34 @@ pub struct FsuReport {
     pub duplicate: u64,
     /// What nothing asked for.
     pub unexpected: u64,
+}
+
+/// How the FSUs' latencies compare. Times are the ends of steps that are at most a quarter wide.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct OutlierReport {
+    /// FSUs with at least 20 replies.
+    pub compared: usize,
+    /// Half of them have a p99 up to this, in microseconds.
+    pub usual_p99_us: f64,
+    /// Those whose p99 is at least twice that.
+    pub found: usize,
+    /// The slowest of them; at most 20.
+    pub fsus: Vec<SlowFsu>,
+}
+
+/// An FSU that answers slower than the others.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SlowFsu {
+    /// Its name.
+    pub fsu: String,
+    /// Replies measured.
+    pub replies: u64,
+    /// Half are below.
+    pub p50_us: f64,
+    /// 99 of 100 are below.
+    pub p99_us: f64,
+    /// All are below.
+    pub max_us: f64,
 }
 
 /// An example of what was not right.

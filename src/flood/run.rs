@@ -154,7 +154,7 @@ fn course(
     show: &mut dyn Show,
     stop: &mut dyn FnMut() -> bool,
 ) -> io::Result<(FloodReport, Option<Count>)> {
-    let live = Arc::new(Live::new(options.threads, options.labels.len()));
+    let live = Arc::new(Live::new(options.threads, options.labels.len(), show.wants_all()));
     let started = jiff::Timestamp::now();
     let threads = start(options, &live, opened)?;
     let start = Instant::now();

@@ -45,8 +45,12 @@ fn what_a_device_remembers_is_told() {
     let device = &got.json()["devices"][0];
     assert_eq!(device["registers"]["speed"], "<img src=x onerror=alert(1)>");
     assert_eq!(device["memory"]["holding"], "00000A0B000000000000000000000000");
+    assert_eq!(device["params"], json!({ "imei": "86000001" }));
     assert_eq!((&device["vendor"], &device["address"]), (&json!("demo_tracker"), &Value::Null));
-    assert_eq!(device["messages"][0], json!({ "message": "alarm", "args": ["kind"], "sent": 0, "pending": 0 }));
+    assert_eq!(
+        device["messages"][0],
+        json!({ "message": "alarm", "args": ["kind"], "sent": 0, "acknowledged": 0, "retried": 0, "refused": 0, "given_up": 0, "pending": 0 })
+    );
     run.stop();
 }
 
@@ -69,5 +73,43 @@ fn limit_unanswered_told_max_and_what_got_no_reply_is_explained() {
     assert!(one["explain"].as_str().unwrap().contains("reply: none"), "{one}");
     assert_eq!(get(at, "/v1/unanswered?n=1000").status, 200);
     assert_eq!(get(at, "/v1/unanswered?n=1001").json()["error"]["pointer"], "n");
+    run.stop();
+}
+
+#[test]
+fn what_has_become_of_messages_is_told_by_device() {
+    let tree = tree();
+    let (run, at) = start(&tree, &[]);
+    let mut centre = crate::harness::tcp(run.address("tracker_1"));
+    centre.write_all(&frame("8200", "86000001", 1, "")).unwrap();
+    read_frame(&mut centre);
+    for _ in 0..2 {
+        done(at, "POST /v1/fsus/tracker_1/trigger", &json!({ "message": "alarm" }));
+    }
+    let [first, second] = [read_frame(&mut centre), read_frame(&mut centre)];
+    assert_ne!(first[7..9], second[7..9]);
+    centre.write_all(&frame("8300", "86000001", 2, &hex::encode(&first[7..9]))).unwrap();
+    let message = || get(at, "/v1/fsus/tracker_1").json()["devices"][0]["messages"][0].clone();
+    until("one is acknowledged", || message()["acknowledged"] == 1);
+    assert_eq!((&message()["sent"], &message()["pending"]), (&json!(2), &json!(1)));
+    until("the other one is given up", || message()["given_up"] == 1);
+    assert_eq!((&message()["retried"], &message()["pending"]), (&json!(2), &json!(0)));
+    let listed = get(at, "/v1/fsus?name=tracker_1").json()["fsus"][0].clone();
+    let told = ["messages_sent", "messages_acknowledged", "messages_retried", "messages_given_up"];
+    assert_eq!(told.map(|key| listed[key].as_u64()), [2, 1, 2, 1].map(Some));
+    run.stop();
+}
+
+#[test]
+fn the_device_log_s_queue_is_told() {
+    let tree = tree();
+    let (run, at) = start(&tree, &[]);
+    let log = get(at, "/v1/snapshot").json()["log"].clone();
+    assert!(log["queue_fill"].as_f64() < Some(0.5) && log["lost"] == 0, "{log}");
+    assert!(log["queue_bytes"].as_u64() >= Some(1 << 20), "{log}");
+    run.stop();
+    let (run, at) = start(&tree, &["--performance"]);
+    assert!(get(at, "/v1/snapshot").json().get("log").is_none());
+    assert!(!get(at, "/metrics").body.contains("log_queue_fill"));
     run.stop();
 }

@@ -5,12 +5,17 @@ mod calls;
 mod ctl;
 mod detail;
 mod events;
+mod flood;
+mod grafana;
 #[path = "../integration/harness.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod harness;
 mod http;
+mod journal;
+mod load;
 mod metrics;
 mod openapi;
 mod security;
+mod shells;
 mod top;
 mod world;

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// What promtool says.
-fn checked(text: &str) -> String {
+pub(crate) fn checked(text: &str) -> String {
     let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut tool = tool.expect("promtool is needed (Debian: apt-get install prometheus)");
     tool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
@@ -29,6 +29,10 @@ fn prometheus_reads_the_metrics() {
         "fsu_mock_fsus{state=\"serving\"} ",
         "fsu_mock_reloads_total{done=\"true\"} 0\n",
         "fsu_mock_lateness_seconds_bucket{le=\"+Inf\"} 1\n",
+        "fsu_mock_reply_seconds_bucket{le=\"+Inf\"} 1\n",
+        "fsu_mock_log_queue_fill{shard=\"0\"} ",
+        "fsu_mock_log_queue_bytes{shard=\"0\"} ",
+        "fsu_mock_held_seconds_max{shard=\"0\"} ",
         "fsu_mock_messages_total{vendor=\"demo_tracker\",message=\"alarm\",event=\"sent\"} 0\n",
         "fsu_mock_fsu_requests_total{fsu=\"site_1\"} ",
         "# TYPE fsu_mock_up_seconds gauge\n",

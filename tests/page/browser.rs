@@ -91,8 +91,15 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Opens it at that address.
+    /// Opens it at that address, and waits for the first numbers.
     pub(crate) async fn open(url: &str, look: Look) -> Self {
+        let browser = Self::open_only(url, look).await;
+        browser.until("performance.getEntriesByName('first-numbers').length > 0").await;
+        browser
+    }
+
+    /// Opens it at that address.
+    pub(crate) async fn open_only(url: &str, look: Look) -> Self {
         let one = ONE.lock().await;
         let mut driver = Driver::start();
         let arguments =
@@ -108,7 +115,7 @@ impl Browser {
         let browser = Self { client, _driver: driver, _one: one };
         browser.set_width(look.width).await;
         browser.set_dark(look.is_dark).await;
-        browser.go(url).await;
+        browser.client.goto(url).await.expect("the page");
         browser
     }
 
@@ -125,12 +132,6 @@ impl Browser {
         let scheme = if is_dark { "dark" } else { "light" };
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.cdp("Emulation.setEmulatedMedia", features).await;
-    }
-
-    /// Goes there and waits for the first numbers.
-    pub(crate) async fn go(&self, url: &str) {
-        self.client.goto(url).await.expect("the page");
-        self.until("performance.getEntriesByName('first-numbers').length > 0").await;
     }
 
     /// Loads the page again and waits for the first numbers.

@@ -14,10 +14,14 @@ mod fleet;
 #[path = "../integration/harness.rs"]
 mod harness;
 mod keys;
+#[path = "../control/load.rs"]
+mod load;
+mod loaded;
 mod look;
 mod numbers;
 mod site;
 mod steer;
+mod told;
 #[allow(dead_code)]
 #[path = "../integration/wire.rs"]
 mod wire;

@@ -22,7 +22,7 @@ fn rules() -> Value {
 pub(crate) struct Site {
     pub(crate) run: Run,
     pub(crate) url: String,
-    _tree: Tree,
+    pub(crate) tree: Tree,
 }
 
 impl Site {
@@ -47,7 +47,7 @@ impl Site {
         let run = Run::start(&tree, args);
         let url =
             run.said.iter().find_map(|line| line.strip_prefix("control: ")).expect("the control server's address");
-        Self { url: url.trim_end_matches('/').to_owned(), run, _tree: tree }
+        Self { url: url.trim_end_matches('/').to_owned(), run, tree }
     }
 
     /// The address of a view.

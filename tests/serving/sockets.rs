@@ -63,6 +63,7 @@ static SERVED: LazyLock<(Arc<Fleet>, Vec<Habits>)> = LazyLock::new(|| {
         log: like.log.clone(),
         performance,
         accounts: Box::default(),
+        params: Box::default(),
         allow_amplification: false,
         share: Share::default(),
     };

@@ -50,11 +50,13 @@ complete -F _fsu_mock_ctl -o bashdefault -o default fsu-mock
 const ZSH: &str = r#"
 # The names of FSUs, from the control server.
 _fsu_mock_names() {
-    local -a at names
+    local -a at names line
     local i
-    for ((i = 1; i < $#words; i++)); do
-        case $words[i] in
-            --at | --token) at+=($words[i] $words[i+1]) ;;
+    # `words` has only what follows the subcommand.
+    line=(${(z)BUFFER})
+    for ((i = 1; i < $#line; i++)); do
+        case $line[i] in
+            --at | --token) at+=($line[i] ${(Q)line[i+1]}) ;;
         esac
     done
     names=("${(@f)$(fsu-mock ctl $at names -- $PREFIX 2>/dev/null)}")
@@ -64,7 +66,17 @@ _fsu_mock_names() {
 
 const FISH: &str = r#"
 # The names of FSUs, from the control server.
-complete -c fsu-mock -n "__fish_seen_subcommand_from ctl; and __fish_seen_subcommand_from NAMING" -f -a "(fsu-mock ctl names -- (commandline -ct) 2>/dev/null)"
+function __fsu_mock_names
+    set -l at
+    set -l words (commandline -opc)
+    for i in (seq (count $words))
+        if contains -- $words[$i] --at --token; and test $i -lt (count $words)
+            set -a at $words[$i] $words[(math $i + 1)]
+        end
+    end
+    fsu-mock ctl $at names -- (commandline -ct) 2>/dev/null
+end
+complete -c fsu-mock -n "__fish_seen_subcommand_from ctl; and __fish_seen_subcommand_from NAMING" -f -a "(__fsu_mock_names)"
 "#;
 
 /// The script of a shell, as clap writes it, with names.

@@ -1,6 +1,7 @@
 //! `flood --listen … --rate N`: a centre that also asks those that come.
 
 use super::thresholds::of_load;
+use super::watched::Watch;
 use super::{Asked as Wish, Reports, SECONDS_MAX, finish, part, show, told, usage};
 use crate::args::FloodArgs;
 use crate::exit::{CliError, Exit};
@@ -116,7 +117,8 @@ pub(super) fn centre(
     expected: &[ExpectedFsu],
     stop: &mut dyn FnMut() -> bool,
 ) -> Result<Exit, CliError> {
-    let mut show = show(wish.args, reports.say)?;
+    let watch = Watch::load(wish.args, &load, reports.say)?;
+    let mut show = watch.beside(show(wish.args, reports.say)?);
     let transports: BTreeSet<&str> = options.hearing.cast.speakers.iter().map(|of| of.transport.name()).collect();
     let transports: Vec<&str> = transports.into_iter().collect();
     let ran = run::listening(load, (options, reports.say), &mut *show, stop);

@@ -1,12 +1,14 @@
 //! `--find-max`: the search for the highest rate.
 
 use super::mock::Mock;
+use super::watched::Watch;
 use super::{Asked, RATE_MAX, Reports, SECONDS_MAX, json, run_error, thresholds, usage, written};
 use crate::args::FloodArgs;
 use crate::exit::{CliError, Exit};
 use crate::fleet;
 use fsu_flood::capacity::html::html;
 use fsu_flood::capacity::run::{LookAtMock, Plan, search};
+use fsu_flood::run::Show;
 use fsu_flood::search::Bounds;
 use fsu_serve::fleet::machine;
 use std::time::Duration;
@@ -31,7 +33,10 @@ pub(super) fn find_max(args: &FloodArgs, reports: &Reports, stop: &mut dyn FnMut
     options.warmup = options.warmup.max(Duration::from_secs_f64(WARMUP_S));
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut mock = Mock::of(args)?;
+    let watch = Watch::load(args, &options, reports.say)?;
+    let mut show = watch.steps();
     let plan = Plan {
+        show: show.as_mut().map(|show| &mut **show as &mut dyn Show),
         bounds,
         thresholds: &thresholds,
         mock: mock.as_mut().map(|mock| mock as &mut dyn LookAtMock),

@@ -1,5 +1,6 @@
 //! `flood --centre`, `flood --listen`, `flood --reconcile`: the centre's end of what devices say.
 
+use super::watched::Watch;
 use super::{
     Asked, PORTS_BYTES_MAX, Reports, SECONDS, asking, json, read, seconds, threads, thresholds, told, usage, written,
 };
@@ -78,8 +79,10 @@ pub(super) fn centre(wish: &Asked<'_>, reports: &Reports, stop: &mut dyn FnMut()
     if let Some(load) = load {
         return asking::centre(wish, reports, (load, &options), &expected, stop);
     }
-    let listened =
-        run::run(&options, reports.say, stop).map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
+    let watch = Watch::centre(args, fsus.len(), reports.say)?;
+    let mut heard = |glance: &_| watch.heard(glance);
+    let listened = run::run(&options, (reports.say, &mut heard), stop)
+        .map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
     let messages =
         speaks.then(|| MessagesReport::new(&options.hearing, (&listened.count, &listened.addresses), listened.seconds));
     let config = fleet.is_some().then(|| args.which.to_string());

@@ -57,6 +57,18 @@ impl Mock {
     }
 }
 
+impl Mock {
+    /// What came since the look before.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub(super) fn second(&mut self) -> io::Result<Lateness> {
+        let now = self.look()?;
+        let before = self.before.replace(now.clone()).unwrap_or_default();
+        now.since(&before).map_err(|why| io::Error::other(why.to_string()))
+    }
+}
+
 impl LookAtMock for Mock {
     fn address(&self) -> String {
         self.address.clone()

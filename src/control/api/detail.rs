@@ -36,6 +36,14 @@ pub struct DeviceMessage {
     pub args: Vec<String>,
     /// Raised.
     pub sent: u64,
+    /// Acknowledged, as far as the run was watched.
+    pub acknowledged: u64,
+    /// Sent again.
+    pub retried: u64,
+    /// Refused by the frame for its acknowledgement.
+    pub refused: u64,
+    /// Given up: not acknowledged after the last retry.
+    pub given_up: u64,
     /// Waiting for an acknowledgement.
     pub pending: u64,
 }

@@ -95,6 +95,12 @@ pub struct Fsu {
     pub dropped: u64,
     /// Messages raised.
     pub messages_sent: u64,
+    /// Messages acknowledged.
+    pub messages_acknowledged: u64,
+    /// Messages sent again.
+    pub messages_retried: u64,
+    /// Messages given up.
+    pub messages_given_up: u64,
     /// Messages that wait for their acknowledgement.
     pub messages_pending: u64,
     /// Faults made on purpose.

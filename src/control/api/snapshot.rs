@@ -40,6 +40,12 @@ pub struct Amounts {
     /// Requests sent; only of a load generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<f64>,
+    /// Wrong replies; only of a load generator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<f64>,
+    /// Right replies after the time-out; only of a load generator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<f64>,
 }
 
 /// Percentiles of the last second, in microseconds; zeros where nothing was measured.
@@ -60,10 +66,10 @@ pub struct Percentiles {
 pub struct LogState {
     /// How full the fullest shard's queue is: 0 to 1.
     pub queue_fill: f64,
+    /// Bytes for which all shards' queues have room.
+    pub queue_bytes: u64,
     /// Records that were lost.
     pub lost: u64,
-    /// Records that were written.
-    pub written: u64,
 }
 
 /// A shard, or a thread of a load generator.
@@ -129,6 +135,12 @@ pub struct Snapshot {
     /// From arrival to handed to the kernel; of a load generator, from sent to received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_us: Option<Percentiles>,
+    /// Of a load generator with `--mock`: the mock's own lateness, as it tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mock_late_us: Option<Percentiles>,
+    /// Of a load generator with `--rate`: requests a second that are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_per_s: Option<f64>,
     /// Whether the mock itself was fast enough, since the start.
     pub is_valid: bool,
     /// The same as a sentence.

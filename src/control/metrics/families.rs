@@ -1,6 +1,6 @@
 //! Families of metrics as data, and as text.
 
-use hdrhistogram::Histogram;
+use hdrhistogram::{Counter, Histogram};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, prometheus_text, text};
 use prometheus_client::metrics::MetricType;
@@ -49,15 +49,35 @@ pub struct Histo {
 /// That of a histogram of microseconds.
 impl From<&Histogram<u64>> for Histo {
     fn from(times: &Histogram<u64>) -> Self {
+        Self::of(times, 1)
+    }
+}
+
+impl Histo {
+    /// That of a histogram of nanoseconds.
+    pub fn of_ns(times: &Histogram<u32>) -> Self {
+        Self::of(times, 1_000)
+    }
+
+    fn of<C: Counter>(times: &Histogram<C>, per_us: u64) -> Self {
         let mut counts = [0; BOUNDS_US.len() + 1];
-        let mut sum_us = 0.0;
+        let mut sum = 0.0;
         for step in times.iter_recorded() {
-            let (us, count) = (step.value_iterated_to(), step.count_since_last_iteration());
-            counts[BOUNDS_US.partition_point(|&bound| bound < us)] += count;
-            sum_us += times.median_equivalent(us) as f64 * count as f64;
+            let (value, count) = (step.value_iterated_to(), step.count_since_last_iteration());
+            counts[BOUNDS_US.partition_point(|&bound| bound * per_us < value)] += count;
+            sum += times.median_equivalent(value) as f64 * count as f64;
         }
         let bounds = BOUNDS_US.iter().map(|&us| us as f64 / 1e6).chain([f64::INFINITY]);
-        Self { sum: sum_us / 1e6, count: times.len(), buckets: bounds.zip(counts).collect() }
+        Self { sum: sum / 1e6 / per_us as f64, count: times.len(), buckets: bounds.zip(counts).collect() }
+    }
+
+    /// Adds another one.
+    pub fn add(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.count += other.count;
+        for (place, more) in self.buckets.iter_mut().zip(&other.buckets) {
+            place.1 += more.1;
+        }
     }
 }
 

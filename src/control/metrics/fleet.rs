@@ -10,7 +10,7 @@ use fsu_plan::model::fleet::Fsu;
 use fsu_plan::wire::reason::Reason;
 use fsu_serve::shard::accounts::{Accounts, Tally};
 use fsu_serve::shard::late::Late;
-use fsu_serve::steer::{FsuNow, ShardNow, View};
+use fsu_serve::steer::{FsuNow, Replies, ShardNow, View};
 use std::collections::BTreeMap;
 use wildmatch::WildMatch;
 
@@ -26,6 +26,8 @@ pub struct Facts<'a> {
     pub states: StateCounts,
     /// Lateness of all replies.
     pub late: &'a Late,
+    /// How long replies took.
+    pub replies: &'a Replies,
     /// What has become of messages.
     pub accounts: &'a Accounts,
     /// Seconds since the start.
@@ -126,6 +128,8 @@ fn requests(out: &mut Families, facts: &Facts<'_>) {
     out.counter("log_records_lost", "Device-log records lost", [(Vec::new(), all.log_records_lost)]);
     let times = Histo::from(facts.late.histogram());
     out.times("lateness_seconds", "From due to handed to the kernel, of every reply", [(Vec::new(), times)]);
+    let times = Histo::from(facts.replies.histogram());
+    out.times("reply_seconds", "From arrival to handed to the kernel, of every reply", [(Vec::new(), times)]);
 }
 
 fn messages(out: &mut Families, facts: &Facts<'_>) {
@@ -157,6 +161,16 @@ fn shards(out: &mut Families, facts: &Facts<'_>) {
     out.gauge("pending", "Replies that wait for their time", [(Vec::new(), pending as f64)]);
     let waiting = all(|now| now.pending);
     out.gauge("messages_pending", "Messages that wait for their acknowledgement", [(Vec::new(), waiting)]);
+    let logs = facts.shards.iter().enumerate().filter_map(|(number, shard)| Some((number, shard.log?)));
+    let fill = |(number, (bytes, of)): (usize, (usize, usize))| {
+        (label("shard", number.to_string()), bytes as f64 / of.max(1) as f64)
+    };
+    out.gauge("log_queue_fill", "How full a shard's queue of the device log is: 0 to 1", logs.clone().map(fill));
+    let room = logs.map(|(number, (_, of))| (label("shard", number.to_string()), of as f64));
+    out.gauge("log_queue_bytes", "For how many bytes a shard's queue of the device log has room", room);
+    let held = facts.shards.iter().enumerate();
+    let held = held.map(|(number, shard)| (label("shard", number.to_string()), shard.held_ns as f64 / 1e9));
+    out.gauge("held_seconds_max", "The longest time that a question of the control server has held a shard up", held);
     let cpu = facts.shards.iter().enumerate().filter(|(_, shard)| shard.cpu_ns > 0);
     let cpu = cpu.map(|(number, shard)| (label("shard", number.to_string()), shard.cpu_ns as f64 / 1e9));
     out.seconds("shard_cpu_seconds", "Processor time of a shard's thread", cpu);

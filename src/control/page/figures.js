@@ -35,7 +35,8 @@ function singles(s, isFlood) {
   const out = [];
   const us = (key, times) => times && out.push([key, micros(times.p99), t('figure.p50', { p50: micros(times.p50) })]);
   us('latency', isFlood ? timesOf(s, true) : undefined);
-  us('late', s.late_us);
+  us(isFlood ? 'lag' : 'late', s.late_us);
+  us('mock_late', s.mock_late_us);
   us('reply', isFlood ? undefined : s.reply_us);
   if (s.target_per_s !== undefined) out.push(['target', rate(s.target_per_s), t('figure.per_second')]);
   if (s.waiting !== undefined) out.push(['waiting', count(s.waiting), '']);

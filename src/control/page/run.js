@@ -9,11 +9,13 @@ const LEVELS = ['error', 'warn', 'info', 'debug', 'trace'];
 
 function facts(run) {
   const yes = (is) => t(is ? 'yes' : 'no');
+  // A load generator has none of these.
+  const ofRun = (value) => (run.kind === 'flood' ? undefined : value);
   return [
     ['config', run.config ?? t('run.embedded')], ['seed', String(run.seed ?? '–')], ['started', run.started], ['driver', run.driver],
-    ['executor', run.executor], ['performance', run.performance === undefined ? undefined : yes(run.performance)],
-    ['device_log', run.device_log === undefined ? undefined : yes(run.device_log)],
-    ['reloads', run.reloads === undefined ? undefined : t('run.reloads_of', { n: count(run.reloads), failed: count(run.reloads_failed) })],
+    ['executor', run.executor], ['performance', ofRun(yes(run.performance))],
+    ['device_log', ofRun(yes(run.device_log))],
+    ['reloads', ofRun(t('run.reloads_of', { n: count(run.reloads), failed: count(run.reloads_failed) }))],
   ].filter(([, value]) => value !== undefined && value !== null);
 }
 

@@ -48,6 +48,8 @@ export const TEXTS = {
   "figure.p50": ["p50 {p50}", "p50 {p50}"],
   "figure.latency": ["Latency p99", "时延 p99"],
   "figure.late": ["Lateness p99", "迟到 p99"],
+  "figure.lag": ["Flood late p99", "压测方迟到 p99"],
+  "figure.mock_late": ["Mock late p99", "模拟器迟到 p99"],
   "figure.reply": ["Reply p99", "应答 p99"],
   "figure.connections_only": ["Connections", "连接"],
   "figure.target": ["Target rate", "目标速率"],

@@ -8,10 +8,11 @@ use crate::api::error::{Code, Failure};
 use crate::api::fsus::{Unanswered, UnansweredList, UnansweredQuery};
 use crate::explain::Frame;
 use crate::limits::UNANSWERED_TOLD_MAX;
+use fsu_core::answer::talk::Event;
 use fsu_plan::model::fleet::{Device as DevicePlan, Fsu as Plan};
 use fsu_plan::model::message::Transport;
 use fsu_serve::fleet::stats::Totals;
-use fsu_serve::steer::{self, CommandNow, DeviceNow, View};
+use fsu_serve::steer::{self, CommandNow, DeviceNow, MessageNow, View};
 use wildmatch::WildMatch;
 
 /// Requests without a reply that are told if nothing is said.
@@ -35,7 +36,7 @@ impl Running {
             let number = number as u16;
             let now = known.devices.iter().find(|now| now.device == number);
             let states = states(plan, &known.now, Some(number));
-            Device { states, ..self::device(plan, (number, device), now) }
+            Device { states, ..self::device((plan, &view.fleet.params), (number, device), now) }
         });
         let devices = devices.collect();
         let exchanges = known.exchanges.iter();
@@ -110,11 +111,16 @@ fn command(plan: &Plan, now: &CommandNow) -> Option<Command> {
     })
 }
 
-fn device(plan: &Plan, (number, device): (u16, &DevicePlan), now: Option<&DeviceNow>) -> Device {
+fn device(
+    (plan, view_params): (&Plan, &[Box<str>]),
+    (number, device): (u16, &DevicePlan),
+    now: Option<&DeviceNow>,
+) -> Device {
     let none = DeviceNow::default();
     let now = now.unwrap_or(&none);
     let conversation = device.conversation.as_deref();
     let messages = conversation.map(|conversation| &*conversation.messages).unwrap_or_default();
+    let counted = |known: Option<&MessageNow>, event: Event| known.map_or(0, |known| known.counts[event as usize]);
     let messages = messages.iter().map(|message| {
         let known = now.messages.iter().find(|known| known.message == message.name);
         DeviceMessage {
@@ -122,8 +128,13 @@ fn device(plan: &Plan, (number, device): (u16, &DevicePlan), now: Option<&Device
             args: message.args.iter().map(ToString::to_string).collect(),
             sent: known.map_or(0, |known| known.raised),
             pending: known.map_or(0, |known| known.pending.into()),
+            acknowledged: counted(known, Event::Acknowledged),
+            retried: counted(known, Event::Retried),
+            refused: counted(known, Event::Refused),
+            given_up: counted(known, Event::GivenUp),
         }
     });
+    let param = |number: u32| view_params.get(number as usize).map_or_else(|| number.to_string(), ToString::to_string);
     let named = |all: &[(Box<str>, Vec<u8>)], show: fn(&[u8]) -> String| {
         all.iter().map(|(name, bytes)| (name.to_string(), show(bytes))).collect()
     };
@@ -137,7 +148,7 @@ fn device(plan: &Plan, (number, device): (u16, &DevicePlan), now: Option<&Device
         memory: named(&now.memory, |bytes| hex::encode_upper(bytes)),
         keyed: now.keyed.iter().map(|(name, all)| (name.to_string(), all.iter().map(entry).collect())).collect(),
         counters: now.counters.iter().map(|(name, drawn)| (name.to_string(), *drawn)).collect(),
-        params: now.params.iter().map(|(number, value)| (format!("{number}"), value.to_string())).collect(),
+        params: now.params.iter().map(|(number, value)| (param(*number), value.to_string())).collect(),
         cycles: cycles.collect(),
         states: Vec::new(),
         messages: messages.collect(),

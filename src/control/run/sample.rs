@@ -4,6 +4,7 @@ use super::scan::Scan;
 use crate::api::snapshot::Amounts;
 use fsu_core::state::Counters;
 use fsu_serve::shard::late::Late;
+use fsu_serve::steer::Replies;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub(super) struct Sample {
     pub(super) totals: Amounts,
     /// By shard.
     pub(super) late: Vec<Late>,
+    /// Of all shards.
+    pub(super) replies: Replies,
     /// By shard: received and answered.
     pub(super) shards: Vec<(u64, u64)>,
     /// By shard: its processor time, in nanoseconds.
@@ -47,6 +50,7 @@ impl Sample {
             fsus: scan.fsus.iter().map(|now| now.as_ref().map_or((0, 0), |now| of(&now.counters))).collect(),
             totals: super::summary::amounts(&super::summary::totals(scan)),
             late: scan.figures.shards.iter().map(|shard| shard.late.clone()).collect(),
+            replies: super::summary::replies(scan),
             shards,
             cpu_ns: scan.figures.shards.iter().map(|shard| shard.cpu_ns).collect(),
         }

@@ -11,8 +11,8 @@ use fsu_core::state::Counters;
 use fsu_plan::wire::reason::Reason;
 use fsu_serve::fleet::stats::Times;
 use fsu_serve::fleet::stats::messages as stats_of;
-use fsu_serve::shard::accounts::Accounts;
 use fsu_serve::shard::late::Late;
+use fsu_serve::steer::Replies;
 use hdrhistogram::Histogram;
 use wildmatch::WildMatch;
 
@@ -37,6 +37,8 @@ pub(super) fn amounts(counters: &Counters) -> Amounts {
         messages: counters.messages_sent as f64,
         acknowledged: counters.messages_acknowledged as f64,
         sent: None,
+        wrong: None,
+        late: None,
     }
 }
 
@@ -52,6 +54,8 @@ fn rates(now: &Amounts, before: &Amounts, seconds: f64) -> Amounts {
         messages: rate(|of| of.messages),
         acknowledged: rate(|of| of.acknowledged),
         sent: None,
+        wrong: None,
+        late: None,
     }
 }
 
@@ -99,6 +103,7 @@ pub(super) fn snapshot(scan: &Scan, before: Option<&Sample>) -> Snapshot {
         let _ = since.add(late_since(&now.late, before.and_then(|before| before.late.get(shard))));
     }
     let lateness = all.told(scan.view.about.late_limit_us, fsu_serve::fleet::snapshot::lost(&totals));
+    let replies = replies_since(scan, before);
     let (states, centres) = states(scan);
     let (busiest, noisiest) = outstanding(scan, before, seconds);
     Snapshot {
@@ -110,13 +115,15 @@ pub(super) fn snapshot(scan: &Scan, before: Option<&Sample>) -> Snapshot {
         rates: before.map_or_else(Amounts::default, |before| rates(&now, &before.totals, seconds)),
         totals: now,
         late_us: percentiles(&since),
-        reply_us: None,
+        reply_us: Some(percentiles(&replies)),
+        mock_late_us: None,
+        target_per_s: None,
         is_valid: lateness.is_valid(),
         verdict: lateness.verdict(None),
         pending: scan.figures.shards.iter().map(|shard| shard.pending).sum(),
         centres: Some(centres),
         connections: Some(scan.figures.shards.iter().map(|shard| shard.connections).sum()),
-        log: log(scan),
+        log: log(scan, totals.log_records_lost),
         shards: shards(scan, before, seconds),
         reasons: reasons(&totals),
         busiest,
@@ -124,8 +131,29 @@ pub(super) fn snapshot(scan: &Scan, before: Option<&Sample>) -> Snapshot {
     }
 }
 
-fn log(_scan: &Scan) -> Option<LogState> {
-    None
+/// The device log; `None`: it is off.
+fn log(scan: &Scan, lost: u64) -> Option<LogState> {
+    let shards = || scan.figures.shards.iter().filter_map(|shard| shard.log);
+    let queue_fill = shards().map(|(bytes, of)| bytes as f64 / of.max(1) as f64).reduce(f64::max)?;
+    let queue_bytes = shards().map(|(_, of)| of as u64).sum();
+    Some(LogState { queue_fill: (queue_fill * 1e4).round() / 1e4, queue_bytes, lost })
+}
+
+/// How long replies took since that sample.
+fn replies_since(scan: &Scan, before: Option<&Sample>) -> Histogram<u64> {
+    let mut since = replies(scan).histogram().clone();
+    if let Some(before) = before {
+        // Both have the same bounds, and a reload keeps it.
+        let _ = since.subtract(before.replies.histogram());
+    }
+    since
+}
+
+/// How long replies took, of all shards together.
+pub(super) fn replies(scan: &Scan) -> Replies {
+    let mut all = Replies::default();
+    scan.figures.shards.iter().for_each(|shard| all.add(&shard.replies));
+    all
 }
 
 /// Requests without a reply by reason; only those that occurred.
@@ -208,18 +236,11 @@ fn shards(scan: &Scan, before: Option<&Sample>, seconds: f64) -> Vec<ShardNow> {
     .collect()
 }
 
-/// What has become of messages, by account, of all shards.
-pub(super) fn accounts(scan: &Scan) -> Accounts {
-    let mut all = Accounts::default();
-    scan.figures.shards.iter().for_each(|shard| all.merge(&shard.accounts));
-    all
-}
-
 /// `/v1/messages`
 pub(super) fn messages(scan: &Scan) -> Messages {
     let times =
         |times: Times| TimesUs { count: times.count, min: times.min, p50: times.p50, p99: times.p99, max: times.max };
-    let all = stats_of(&scan.view.fleet, &accounts(scan)).into_iter();
+    let all = stats_of(&scan.view.fleet, &scan.figures.accounts).into_iter();
     let messages = all.map(|of| Message {
         vendor: of.vendor,
         message: of.message,
@@ -244,7 +265,8 @@ pub(super) fn families(scan: &Scan, each: Option<&WildMatch>) -> Families {
         shards: &scan.figures.shards,
         states: states(scan).0,
         late: &late(scan),
-        accounts: &accounts(scan),
+        replies: &replies(scan),
+        accounts: &scan.figures.accounts,
         up_s: scan.now_ms() as f64 / 1_000.0,
     };
     fleet::families(&facts, each)

@@ -1,5 +1,6 @@
 //! What a thread hands over at its end.
 
+use super::spread::Spread;
 use super::tally::Tally;
 use crate::book::account::Account;
 
@@ -10,6 +11,8 @@ pub struct ThreadReport {
     pub tally: Tally,
     /// By FSU or connection: the target's number, and its account.
     pub accounts: Vec<(usize, Account)>,
+    /// The same with its latencies.
+    pub spreads: Vec<(usize, Spread)>,
     /// From the end of the warm-up to the end of sending.
     pub measured_ns: u64,
     /// When the first reply came that is counted, and the last; on the run's clock.

@@ -5,7 +5,7 @@ use super::machine::facts;
 use super::{CapacityReport, SearchReport, StepReport, VERSION};
 use crate::numbers::{thousands, time_of};
 use crate::report::FloodReport;
-use crate::report::show::Silent;
+use crate::report::show::{Show, Silent};
 use crate::run;
 use crate::search::{Bounds, Found, Limit, Next, Purpose, Search};
 use crate::threshold::Threshold;
@@ -40,6 +40,8 @@ pub struct Plan<'a> {
     pub thresholds: &'a [Threshold],
     /// Where the mock's own lateness is read.
     pub mock: Option<&'a mut dyn LookAtMock>,
+    /// What watches the steps.
+    pub show: Option<&'a mut dyn Show>,
     /// The language of the line of each step on stderr; none: no lines.
     pub say: Option<Texts>,
 }
@@ -101,7 +103,9 @@ fn try_step(
     if let Some(mock) = &mut plan.mock {
         mock.begin()?;
     }
-    let mut report = run::again(options, &mut Silent, stop)?;
+    let mut silent = Silent;
+    let show = plan.show.as_deref_mut().unwrap_or(&mut silent);
+    let mut report = run::again(options, show, stop)?;
     let late = plan.mock.as_mut().map(|mock| mock.end()).transpose()?;
     report.mock_lateness.clone_from(&late);
     report.hold_to(plan.thresholds);

@@ -251,13 +251,13 @@ impl Worker {
             let measured_to_ns = if self.live.is_stopped() { now_ns } else { self.pacer.ended_ns(now_ns) };
             self.end = Some(End { at_ns: now_ns, measured_to_ns, cpu_ns: cpu_ns() });
             self.book.tally.other.not_sent += self.pacer.give_up();
-            self.live.publish(self.number, &mut self.book, cpu_ns());
+            self.live.publish(self.number, &mut self.book, (cpu_ns(), self.open as u64));
             self.live.sent_all(self.clock.0 + Duration::from_nanos(measured_to_ns));
             self.next_publish_ns = now_ns + PUBLISH_NS;
         }
         if now_ns >= self.next_publish_ns {
             self.next_publish_ns = now_ns + PUBLISH_NS;
-            self.live.publish(self.number, &mut self.book, cpu_ns());
+            self.live.publish(self.number, &mut self.book, (cpu_ns(), self.open as u64));
         }
         let sweep = now_ns >= self.next_sweep_ns;
         if sweep {
@@ -320,7 +320,7 @@ impl Worker {
 
     /// Closes the book; its accounts are those of these targets.
     pub fn close(mut self, cpu: Option<usize>, receive_buffer_bytes: u64, targets: &[usize]) -> ThreadReport {
-        self.live.publish(self.number, &mut self.book, cpu_ns());
+        self.live.publish(self.number, &mut self.book, (cpu_ns(), self.open as u64));
         self.live.end();
         let now_ns = self.clock.now_ns();
         let end = self.end.unwrap_or_else(|| End { at_ns: now_ns, measured_to_ns: now_ns, cpu_ns: cpu_ns() });
@@ -330,6 +330,7 @@ impl Worker {
             replies_ns: self.book.replies_ns,
             tally: self.book.tally,
             accounts: targets.iter().copied().zip(self.book.accounts).collect(),
+            spreads: targets.iter().copied().zip(self.book.spreads).collect(),
             cpu_ns: end.cpu_ns.saturating_sub(self.cpu_at_start_ns.unwrap_or(end.cpu_ns)),
             cpu,
             receive_buffer_bytes,

@@ -247,6 +247,7 @@ impl<'a> Link<'a> for Tcp<'a> {
 
     /// Also makes broken connections again.
     fn sweep(&mut self, worker: &mut Worker, now_ns: u64) -> io::Result<()> {
+        worker.book.heard = self.unasked.so_far();
         for (conn, seat) in self.conns.iter_mut().zip(0..) {
             let owner = Owner { target: &self.options.targets[conn.target], seat, wire: sent };
             worker.expire(&mut conn.lane, &owner, now_ns);

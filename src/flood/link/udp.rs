@@ -235,6 +235,7 @@ impl<'a> Link<'a> for Udp<'a> {
     }
 
     fn sweep(&mut self, worker: &mut Worker, now_ns: u64) -> io::Result<()> {
+        worker.book.heard = self.unasked.so_far();
         if worker.is_past_end(now_ns) {
             // The socket took none for a whole time-out.
             let gathered = self.gathered.iter_mut().map(|gathered| gathered.drain(..).count() as u64);

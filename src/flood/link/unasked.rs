@@ -60,6 +60,12 @@ impl<'a> Unasked<'a> {
         self.talks.get(target).is_some_and(|talks| !talks.is_empty())
     }
 
+    /// Messages that came so far, and right acknowledgements of them.
+    pub(super) fn so_far(&self) -> [u64; 2] {
+        let total = self.desk.as_ref().map(|desk| desk.count.total()).unwrap_or_default();
+        [total.received, total.acked]
+    }
+
     /// The end: what was counted.
     pub(super) fn close(&mut self) -> Option<Count> {
         self.desk.take().map(|mut desk| {

@@ -2,6 +2,7 @@
 //!
 //! A *seat* is an FSU, or a connection of which is not known whose it is. It can be asked while it has a way.
 
+use crate::book::spread::{SPREADS_MAX, Spread};
 use crate::engine::owner::Owner;
 use crate::engine::reply::ReplyMatcher;
 use crate::engine::worker::Worker;
@@ -198,6 +199,9 @@ impl<'a> Asking<'a> {
             owed: self.window(),
         });
         self.worker.book.accounts.push(crate::book::account::Account::default());
+        if self.worker.book.spreads.len() < SPREADS_MAX {
+            self.worker.book.spreads.push(Spread::default());
+        }
         number
     }
 

@@ -130,13 +130,20 @@ pub fn tell(addresses: &[SocketAddr], say: Texts) {
     }
 }
 
+/// Gets what is known once a second.
+type Watch<'a> = &'a mut dyn FnMut(&Glance);
+
 type Running = JoinHandle<io::Result<Count>>;
 
-/// Listens until the time is over or `stop` says so.
+/// Listens until the time is over or `stop` says so. `watch` gets what is known once a second.
 ///
 /// # Errors
 /// An address that cannot be bound, and what a thread meets.
-pub fn run(options: &Arc<Options>, say: Texts, stop: &mut dyn FnMut() -> bool) -> io::Result<Listened> {
+pub fn run(
+    options: &Arc<Options>,
+    (say, watch): (Texts, Watch<'_>),
+    stop: &mut dyn FnMut() -> bool,
+) -> io::Result<Listened> {
     let Opened { addresses, sockets, shared } = Opened::new(options)?;
     let started = jiff::Timestamp::now();
     let start = Instant::now();
@@ -156,7 +163,7 @@ pub fn run(options: &Arc<Options>, say: Texts, stop: &mut dyn FnMut() -> bool) -
         running.push(Builder::new().name(format!("centre {number}")).spawn(work)?);
     }
     tell(&addresses, say);
-    lines(options, &shared, (start, say), stop);
+    lines(options, &shared, (start, say, watch), stop);
     shared.stop.store(true, Ordering::Relaxed);
     let mut count = Count::new(options.hearing.accounts.len(), options.hearing.cast.speakers.len());
     for thread in running {
@@ -166,7 +173,12 @@ pub fn run(options: &Arc<Options>, say: Texts, stop: &mut dyn FnMut() -> bool) -
 }
 
 /// Shows a line a second until the end.
-fn lines(options: &Options, shared: &Shared, (start, say): (Instant, Texts), stop: &mut dyn FnMut() -> bool) {
+fn lines(
+    options: &Options,
+    shared: &Shared,
+    (start, say, watch): (Instant, Texts, Watch<'_>),
+    stop: &mut dyn FnMut() -> bool,
+) {
     let speaks = !options.hearing.cast.talks.is_empty();
     let (mut next, mut before) = (start + Duration::from_secs(1), Glance::default());
     while options.time.is_none_or(|time| start.elapsed() < time) && !stop() && !shared.stop.load(Ordering::Relaxed) {
@@ -177,6 +189,7 @@ fn lines(options: &Options, shared: &Shared, (start, say): (Instant, Texts), sto
         }
         next += Duration::from_secs(1);
         let now = look(shared);
+        watch(&now);
         if !options.quiet {
             let at = start.elapsed().as_secs_f64();
             let beats = now.heartbeats - before.heartbeats;

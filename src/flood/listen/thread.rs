@@ -168,7 +168,7 @@ impl<'a> Room<'a> {
                 next_tick_ns = now_ns + TICK_NS;
                 self.streams.sweep(&mut self.centre, self.shared);
                 self.centre.write_lines();
-                show(&self.centre, self.shared, number);
+                show(&mut self.centre, self.shared, number);
                 if self.shared.stop.load(Ordering::Relaxed) {
                     break;
                 }
@@ -193,7 +193,7 @@ impl<'a> Room<'a> {
         self.datagrams.close(&mut self.centre);
         self.streams.close(&mut self.centre, self.shared);
         self.centre.write_lines();
-        show(&self.centre, self.shared, number);
+        show(&mut self.centre, self.shared, number);
         Ok(self.centre)
     }
 
@@ -242,9 +242,13 @@ fn wait(epoll: &Arc<OwnedFd>, events: &mut Vec<epoll::Event>, at_most_ns: u64) -
     }
 }
 
-fn show(desk: &Centre<'_>, shared: &Shared, number: usize) {
+fn show(desk: &mut Centre<'_>, shared: &Shared, number: usize) {
+    let total = desk.count.total();
+    if let Some(asking) = &mut desk.asking {
+        asking.worker.book.heard = [total.received, total.acked];
+    }
     let Some(Ok(mut glance)) = shared.glances.get(number).map(Mutex::lock) else { return };
-    let (count, total) = (&desk.count, desk.count.total());
+    let count = &desk.count;
     *glance = Glance {
         messages: total.received,
         acked: total.acked,

@@ -2,6 +2,7 @@
 
 mod more;
 pub(crate) mod page;
+mod slow;
 
 use crate::numbers::{counted, thousands, time, time_of};
 use crate::report::messages::html::section;
@@ -73,6 +74,7 @@ fn english(report: &FloodReport, mock: Option<&Value>) -> String {
     if let Some(mock) = mock {
         mock_section(mock, &mut out);
     }
+    slow::slow(report, &mut out);
     fsus(report, &mut out);
     left_out(report, &mut out);
     samples(report, &mut out);

@@ -204,7 +204,7 @@ mod tests {
         let mut rows = vec![CommandCounts::default(); 2];
         (rows[0].requests.sent, rows[0].requests.good, rows[1].requests.sent) = (1_200, 1_180, 20);
         (rows[1].requests.lost, rows[1].requests.wrong) = (12, 3);
-        let look = Look { rows, ..Live::new(1, 2).look() };
+        let look = Look { rows, ..Live::new(1, 2, false).look() };
         let (rates, latencies, before) = (vec![1_180], vec![850], vec![CommandCounts::default(); 2]);
         let screen = Screen { terminal: None, rates, latencies, before, say: Texts::of(language) };
         let mut terminal = Terminal::new(TestBackend::new(80, 22)).expect("a terminal");

@@ -8,6 +8,10 @@ use crate::workload::options::Options;
 pub trait Show {
     /// A second has passed.
     fn second(&mut self, options: &Options, second: &Second, look: &Look);
+    /// Whether everything is looked at ([`crate::book::live::More`]).
+    fn wants_all(&self) -> bool {
+        false
+    }
     /// The run is over: restores the terminal for the report.
     fn end(&mut self);
     /// Whether the user wants the run to end.

@@ -15,7 +15,7 @@ use fsu_plan::model::message::Transport;
 use std::collections::BTreeMap;
 
 /// A lag behind the plan, at p99, that the report mentions.
-pub(crate) const LAG_US_MAX: f64 = 10_000.0;
+pub const LAG_US_MAX: f64 = 10_000.0;
 
 /// What is known of a run beside its threads' counts.
 #[derive(Debug, Default)]
@@ -87,6 +87,7 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
         vendors: vendors(options, &tally),
         fsus_not_right: accounts.iter().filter(|account| !account.is_right()).count(),
         fsus: fsus(options, &accounts),
+        outliers: super::outliers::outliers(options, threads),
         left_out: left_out(options),
         wrong_by: tally.wrong_by.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
         samples: samples(options, &tally),
@@ -359,6 +360,7 @@ mod tests {
         ThreadReport {
             tally: Tally::new(0),
             accounts: Vec::new(),
+            spreads: Vec::new(),
             measured_ns: 0,
             replies_ns,
             busy_ns: 0,

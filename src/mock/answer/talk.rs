@@ -42,6 +42,10 @@ words! {
 pub struct Happened {
     /// Its account: [`DeviceMessage::account`].
     pub account: u32,
+    /// The device's number in the FSU. The ledger does not have it: 65,535 where it was read from there.
+    pub device: u16,
+    /// The message's number in the device's conversation, likewise.
+    pub message: u16,
     /// Its number among the device's messages of that name, from 1.
     pub number: u64,
     /// What.
@@ -255,7 +259,8 @@ pub(crate) fn sent(
     (first_ns, last_ns): (i64, i64),
 ) {
     let account = which.message.account;
-    turn.happened(Happened { account, number, event: Event::Sent, since_first_ns: 0, key });
+    let (device, message) = (which.device as u16, which.number as u16);
+    turn.happened(Happened { account, device, message, number, event: Event::Sent, since_first_ns: 0, key });
     let Some(mut waiting) = waiting else { return settle(turn, which) };
     let wait_ms = which.message.wait_ms(0).unwrap_or(0);
     // The wait begins when the last frame leaves.
@@ -288,7 +293,7 @@ fn settle(turn: &mut Turn<'_>, which: Which<'_>) {
 pub(crate) fn give_up(turn: &mut Turn<'_>, device: usize, index: usize, event: Event) {
     let Some((conversation, waiting)) = take(turn, device, index) else { return };
     let Some(message) = conversation.messages.get(usize::from(waiting.message)) else { return };
-    over(turn, message, &waiting, event);
+    over(turn, (device, message), &waiting, event);
     spare(turn, waiting);
     match message.ack.as_ref().map(|ack| ack.otherwise) {
         Some(Otherwise::Reconnect) => turn.scratch.talked.hangs_up = true,
@@ -306,7 +311,7 @@ pub(crate) fn give_up(turn: &mut Turn<'_>, device: usize, index: usize, event: E
 pub(crate) fn let_go(turn: &mut Turn<'_>, device: usize, index: usize) {
     let Some((conversation, waiting)) = take(turn, device, index) else { return };
     if let Some(message) = conversation.messages.get(usize::from(waiting.message)) {
-        over(turn, message, &waiting, Event::GivenUp);
+        over(turn, (device, message), &waiting, Event::GivenUp);
     }
     spare(turn, waiting);
 }
@@ -316,10 +321,11 @@ fn take<'a>(turn: &mut Turn<'a>, device: usize, index: usize) -> Option<(&'a Arc
     (index < talk.waiting.len()).then(|| (conversation, talk.waiting.remove(index)))
 }
 
-fn over(turn: &mut Turn<'_>, message: &DeviceMessage, waiting: &Waiting, event: Event) {
+fn over(turn: &mut Turn<'_>, (device, message): (usize, &DeviceMessage), waiting: &Waiting, event: Event) {
     let since_first_ns = turn.moment.arrived_ns.saturating_sub(waiting.first_ns).max(0);
     let (account, number, key) = (message.account, waiting.number, waiting.key);
-    turn.happened(Happened { account, number, event, since_first_ns, key });
+    let (device, message) = (device as u16, waiting.message);
+    turn.happened(Happened { account, device, message, number, event, since_first_ns, key });
 }
 
 fn spare(turn: &mut Turn<'_>, waiting: Waiting) {
@@ -330,7 +336,7 @@ fn spare(turn: &mut Turn<'_>, waiting: Waiting) {
 
 /// A message was sent again.
 pub(crate) fn retried(turn: &mut Turn<'_>, which: Which<'_>, waiting: &Waiting) {
-    over(turn, which.message, waiting, Event::Retried);
+    over(turn, (which.device, which.message), waiting, Event::Retried);
 }
 
 /// A command that the conversation waits for has come. True: it is an acknowledgement, and no request.
@@ -389,7 +395,7 @@ fn acknowledged(turn: &mut Turn<'_>, (device, index): (usize, usize), of: &Arc<C
         return give_up(turn, device, index, Event::Refused);
     }
     let Some((_, waiting)) = take(turn, device, index) else { return };
-    over(turn, message, &waiting, Event::Acknowledged);
+    over(turn, (device, message), &waiting, Event::Acknowledged);
     spare(turn, waiting);
     settle(turn, Which { device, number, message });
 }

@@ -77,6 +77,7 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
         log,
         performance,
         accounts: devices.accounts(),
+        params: devices.params.names().into_iter().map(String::into_boxed_str).collect(),
         allow_amplification,
         share: Share::default(),
     })

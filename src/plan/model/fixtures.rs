@@ -112,6 +112,7 @@ pub fn fleet(fsus: Vec<Fsu>) -> Fleet {
         log,
         performance: Performance::default(),
         accounts: Box::default(),
+        params: Box::default(),
         allow_amplification: false,
         share: Share::default(),
     }

@@ -26,6 +26,8 @@ pub struct Fleet {
     pub performance: Performance,
     /// What is counted of its messages, by [`super::conversation::DeviceMessage::account`].
     pub accounts: Box<[Account]>,
+    /// Names of parameters, by [`super::kept::Keeps::params`].
+    pub params: Box<[Box<str>]>,
     /// Send replies of more than [`AMPLIFICATION_MAX`] times their request to other hosts too.
     pub allow_amplification: bool,
     /// Which share of the configuration's FSUs these are.

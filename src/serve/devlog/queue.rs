@@ -83,6 +83,11 @@ impl<L> Writer<L> {
         }
     }
 
+    /// How many bytes wait, and for how many there is room in all.
+    pub(super) fn filled(&self) -> (usize, usize) {
+        (self.capacity - self.ring.slots().min(self.capacity), self.capacity)
+    }
+
     /// Leaves this for the reader at the end of the queue.
     pub(super) fn leave(&mut self, left: L) {
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);

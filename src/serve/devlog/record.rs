@@ -138,6 +138,8 @@ pub fn happened_of(bytes: &[u8]) -> Option<Happened> {
     let eight = |at: usize| bytes[at..at + 8].try_into().ok();
     Some(Happened {
         account: u32::from_le_bytes(bytes[..4].try_into().ok()?),
+        device: u16::MAX,
+        message: u16::MAX,
         number: u64::from_le_bytes(eight(4)?),
         event: *Event::ALL.get(usize::from(bytes[12]))?,
         since_first_ns: i64::from_le_bytes(eight(13)?),

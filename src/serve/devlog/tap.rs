@@ -137,6 +137,11 @@ impl Tap {
         self.open.as_ref().is_some_and(|open| open.wanted.records())
     }
 
+    /// How many bytes wait for the logger, and for how many there is room; `None`: nothing is recorded.
+    pub fn filled(&self) -> Option<(usize, usize)> {
+        self.open.as_ref().map(|open| open.queue.filled())
+    }
+
     /// Passes one fault to the logger thread, for the ledger. Returns false as [`Tap::record`] does; true if there is no ledger.
     pub fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
         let Some(open) = self.open.as_mut().filter(|open| open.wanted.ledger) else { return true };

@@ -547,7 +547,9 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
                 ShardCommand::Swap(swap, answer) => drop(answer.send(self.swap(*swap, io))),
                 ShardCommand::Steer(ask) => {
                     self.depart(io);
+                    let before_ns = clocks::mono_ns();
                     self.serve.on_ask(*ask, self.now, clocks::cpu_ns());
+                    self.serve.was_held(clocks::mono_ns().saturating_sub(before_ns));
                 }
             }
         }

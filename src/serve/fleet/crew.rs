@@ -184,6 +184,10 @@ impl<T: Recorder> Recorder for Watched<T> {
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
         self.tap.reload(epoch, fates, fsu_count);
     }
+
+    fn filled(&self) -> Option<(usize, usize)> {
+        self.tap.filled()
+    }
 }
 
 impl Crew {

@@ -2,6 +2,8 @@
 
 use super::prepare::{Chosen, Prepared};
 use super::reload::{ERRORS_LOGGED_MAX, ReloadOutcome, Serving};
+use crate::shard::steer::record::{By, Noted, OfRun};
+use crate::steer::journal::{LOG_LEVEL, RELOAD};
 use crate::steer::{About, Happening, ReloadRefused, Request, Steering, View};
 use crossbeam_channel::{Receiver, never};
 use fsu_plan::config::diag::Diags;
@@ -18,6 +20,8 @@ pub(super) struct Desk {
     /// Those who wait for the next reading of the configuration, and for the current one.
     waiting: Vec<Answer>,
     reading: Vec<Answer>,
+    /// Where it is noted what was done, and since when.
+    journal: Option<(flume::Sender<Noted>, Instant)>,
 }
 
 /// Both ends of where it is told what happens.
@@ -52,6 +56,20 @@ impl Desk {
         Self { steering: Some(steering), requests: Some(requests), ..Self::default() }
     }
 
+    /// That notes in a journal what is done.
+    pub(super) fn with_journal(self, journal: Option<flume::Sender<Noted>>) -> Self {
+        let since = self.steering.as_ref().map(|steering| steering.view().about.since);
+        Self { journal: journal.zip(since), ..self }
+    }
+
+    fn note(&self, path: &'static str, body: serde_json::Value, by: By) {
+        if let Some((journal, since)) = &self.journal {
+            let of_run = OfRun { t_ms: since.elapsed().as_millis() as u64, path, body, by };
+            // It is only told: nothing follows from a line that is missing.
+            let _ = journal.try_send(Noted::Run(of_run));
+        }
+    }
+
     /// What others steer it by.
     pub(super) fn steering(&self) -> Option<&Steering> {
         self.steering.as_ref()
@@ -71,6 +89,8 @@ impl Desk {
             }
             Request::LogLevel(level) => {
                 serving.set_log_level(level);
+                let level = level.as_str().to_ascii_lowercase();
+                self.note(LOG_LEVEL, serde_json::json!({ "level": level }), By::Api);
                 false
             }
         }
@@ -101,6 +121,10 @@ impl Desk {
             let summary = done.as_ref().map_or_else(|refused| refused.message.clone(), Clone::clone);
             steering.tell(Happening::Reload { done: done.is_ok(), summary });
             steering.show(|before| view(Arc::clone(&before.about), serving, failure));
+        }
+        if done.is_ok() {
+            let by = if self.reading.is_empty() { By::Signal } else { By::Api };
+            self.note(RELOAD, serde_json::json!({}), by);
         }
         // Whoever asked may be gone.
         for answer in take(&mut self.reading) {

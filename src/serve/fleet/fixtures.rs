@@ -54,6 +54,7 @@ pub fn fleet() -> Fleet {
         },
         performance: Performance::default(),
         accounts: Box::default(),
+        params: Box::default(),
         allow_amplification: false,
         share: Share::default(),
     }

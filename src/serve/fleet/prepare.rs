@@ -205,7 +205,7 @@ impl Prepared {
         let config_hash = if is_hashed { config_hash(files.iter().map(|file| &**file)) } else { String::new() };
         let played = options.play.as_ref().map(|journal| journal.head.seed);
         let warning =
-            warning.into_iter().chain(options.play.as_ref().and_then(|journal| other_files(journal, &config_hash)));
+            warning.into_iter().chain(options.play.iter().flat_map(|journal| about_journal(journal, &config_hash)));
         let warning = warning.reduce(|one, other| format!("{one}\n{other}"));
         let plays = options.play.as_ref().map(|journal| journal.plays(&fleet)).transpose()?.unwrap_or_default();
         if let (Some(seed), Some(journal)) = (options.seed, played)
@@ -339,11 +339,19 @@ impl Prepared {
     }
 }
 
-/// A warning where a journal was made with other files.
-fn other_files(journal: &Journal, config_hash: &str) -> Option<String> {
+/// Warnings where a journal was made with other files, or has what is not made again.
+fn about_journal(journal: &Journal, config_hash: &str) -> impl Iterator<Item = String> {
     let path = journal.path.display();
     let is_other = journal.head.config_hash != config_hash;
-    is_other.then(|| format!("warning: --play {path}: it was made with another configuration; replies may differ"))
+    let other =
+        is_other.then(|| format!("warning: --play {path}: it was made with another configuration; replies may differ"));
+    let of_run = (journal.of_run > 0).then(|| {
+        format!(
+            "warning: --play {path}: not made again: {} or log levels; a journal has no configurations",
+            count(journal.of_run, "reload")
+        )
+    });
+    other.into_iter().chain(of_run)
 }
 
 /// Creates a directory and its parents, and checks that a file can be created in it.

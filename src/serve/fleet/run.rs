@@ -18,7 +18,7 @@ use super::watch::Watch;
 use super::xdp;
 use crate::devlog::{Logger, LoggerConfig, LoggerHandle};
 use crate::shard::steer::SteerSpec;
-use crate::shard::steer::record::Entry;
+use crate::shard::steer::record::Noted;
 use crate::steer::journal::{Head, Writer};
 use crate::steer::{Steering, happenings};
 use crate::syslog::ON_STDERR;
@@ -174,7 +174,7 @@ fn start_logger(prepared: &Prepared, room: &Room) -> Result<LoggerHandle, FleetE
 }
 
 /// Begins the journal, if there is one.
-fn start_journal(prepared: &Prepared) -> Result<Option<(Writer, flume::Sender<Entry>)>, FleetError> {
+fn start_journal(prepared: &Prepared) -> Result<Option<(Writer, flume::Sender<Noted>)>, FleetError> {
     let head = Head { journal: 1, seed: prepared.seed, config_hash: prepared.config_hash.clone() };
     let started = prepared.journal.as_ref().map(|path| Writer::start(path, &head)).transpose();
     started.map_err(FleetError::JournalFile)
@@ -203,14 +203,18 @@ impl Run<'_> {
         logger.run_starts(Instant::now());
         let (happenings, journal) = (happenings(), start_journal(prepared)?);
         let (writer, journal) = journal.unzip();
-        let spec = SteerSpec { journal, plays: prepared.plays.clone(), happenings: Some(happenings.0.clone()) };
+        let spec = SteerSpec {
+            journal: journal.clone(),
+            plays: prepared.plays.clone(),
+            happenings: Some(happenings.0.clone()),
+        };
         let spec = prepared.steer.then_some(spec);
         let crew = Crew::start(prepared, chosen, logger, (sockets.bound, ways), ((context, own), spec))?;
         let mut serving = Serving::new(prepared, logger, crew, context, (sockets.addresses, claims));
         // Nor what the start took. No shard has anything to do yet.
         trim();
         let (started, since) = (Timestamp::now(), Instant::now());
-        let mut desk = Desk::new(prepared, chosen, &serving, ((started, since), happenings));
+        let mut desk = Desk::new(prepared, chosen, &serving, ((started, since), happenings)).with_journal(journal);
         if let Some(steering) = desk.steering() {
             show.show(&Event::Steering(steering));
         }
@@ -222,6 +226,8 @@ impl Run<'_> {
         log::info!("{ended_by}: stopping; what is due is sent before the end");
         show.show(&Event::Stopping);
         let (snapshot, mut errors) = serving.stop();
+        // Its end of the journal is the last one.
+        drop(desk);
         if let Some(writer) = writer {
             writer.finish();
         }

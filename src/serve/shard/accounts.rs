@@ -100,6 +100,23 @@ impl Accounts {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A copy of some of them, by number.
+    pub(crate) fn some(&self, from: usize, many: usize) -> Vec<Tally> {
+        self.0.iter().skip(from).take(many).cloned().collect()
+    }
+
+    /// Puts one in place.
+    pub(crate) fn put(&mut self, number: usize, tally: Tally) {
+        if let Some(place) = self.made(number) {
+            *place = tally;
+        }
+    }
+
     /// That of a number.
     pub fn get(&self, account: usize) -> Option<&Tally> {
         self.0.get(account)
@@ -158,7 +175,8 @@ mod tests {
     use super::*;
 
     fn happened(account: u32, event: Event, since_ms: i64) -> Happened {
-        Happened { account, number: 1, event, since_first_ns: since_ms * 1_000_000, key: 0 }
+        let (device, message) = (u16::MAX, u16::MAX);
+        Happened { account, device, message, number: 1, event, since_first_ns: since_ms * 1_000_000, key: 0 }
     }
 
     #[test]

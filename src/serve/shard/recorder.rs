@@ -21,6 +21,10 @@ pub trait Recorder {
     fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool;
     /// From now on FSU numbers are those of the next fleet, of `fsu_count`. `fates`: what became of the FSUs before, by their old numbers.
     fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
+    /// How many bytes of records wait, and for how many there is room; `None`: nothing is recorded.
+    fn filled(&self) -> Option<(usize, usize)> {
+        None
+    }
     /// From now on the run is watched.
     fn listen(&mut self, _ear: Ear) {}
     /// What is heard for those who watch the run; `None`: nobody does.
@@ -52,5 +56,9 @@ impl Recorder for crate::devlog::tap::Tap {
 
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
         Self::reload(self, epoch, fates, fsu_count);
+    }
+
+    fn filled(&self) -> Option<(usize, usize)> {
+        Self::filled(self)
     }
 }

@@ -437,6 +437,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 counters.sent(datagram.what);
                 if datagram.what != Outgoing::Heartbeat {
                     self.late.record(datagram.due_ns, unix_ns, 1);
+                    if let Some(steer) = self.steer.as_mut().filter(|_| datagram.what == Outgoing::Reply) {
+                        steer.replied(unix_ns.saturating_sub(datagram.due_ns), &datagram.about);
+                    }
                 }
                 if datagram.what == Outgoing::Message {
                     let fsu = slot.fsu;

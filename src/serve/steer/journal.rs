@@ -1,7 +1,7 @@
 //! The journal of a run: every change that was made, in JSON lines; and the same, to be made again (docs/use/journal.md).
 
 use super::call::{self, Call};
-use crate::shard::steer::record::{By, Due, Entry, Plays};
+use crate::shard::steer::record::{By, Due, Entry, Noted, OfRun, Plays};
 use flume::{Receiver, Sender};
 use fsu_plan::model::fleet::Fleet;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,10 @@ struct LineCall {
 }
 
 const FSUS: &str = "/v1/fsus/";
+/// The call that reads the configuration again.
+pub(crate) const RELOAD: &str = "/v1/reload";
+/// The call that sets the level of the system log.
+pub(crate) const LOG_LEVEL: &str = "/v1/log-level";
 
 /// Writes a journal on a thread of its own, until all shards have ended.
 #[derive(Debug)]
@@ -72,7 +76,7 @@ pub struct Writer {
 }
 
 /// Where the changes of shards wait to be written.
-fn queue() -> (Sender<Entry>, Receiver<Entry>) {
+fn queue() -> (Sender<Noted>, Receiver<Noted>) {
     flume::bounded(JOURNAL_QUEUE_MAX)
 }
 
@@ -81,14 +85,17 @@ impl Writer {
     ///
     /// # Errors
     /// The file cannot be opened or written, or there is no thread.
-    pub fn start(path: &Path, head: &Head) -> io::Result<(Self, Sender<Entry>)> {
+    pub fn start(path: &Path, head: &Head) -> io::Result<(Self, Sender<Noted>)> {
         let mut file = BufWriter::new(File::options().append(true).open(path)?);
         write_line(&mut file, head)?;
         file.flush()?;
         let (sender, receiver) = queue();
         let work = move || {
-            while let Ok(entry) = receiver.recv() {
-                write_line(&mut file, &line(&entry))?;
+            while let Ok(noted) = receiver.recv() {
+                match &noted {
+                    Noted::Fsus(entry) => write_line(&mut file, &line(entry))?,
+                    Noted::Run(of_run) => write_line(&mut file, &line_of_run(of_run))?,
+                }
                 if receiver.is_empty() {
                     file.flush()?;
                 }
@@ -136,6 +143,11 @@ fn line(entry: &Entry) -> Line {
     Line { t_ms: entry.t_ms, call: LineCall { method, path, body }, by: entry.by.name().to_owned(), asked_ttl_ms, at }
 }
 
+fn line_of_run(of_run: &OfRun) -> Line {
+    let call = LineCall { method: "POST".to_owned(), path: of_run.path.to_owned(), body: of_run.body.clone() };
+    Line { t_ms: of_run.t_ms, call, by: of_run.by.name().to_owned(), asked_ttl_ms: None, at: BTreeMap::new() }
+}
+
 /// A journal to be played.
 #[derive(Clone, Debug)]
 pub struct Journal {
@@ -144,6 +156,8 @@ pub struct Journal {
     /// Its first line.
     pub head: Head,
     lines: Vec<Again>,
+    /// Reloads and log levels, which are not made again.
+    pub of_run: usize,
 }
 
 /// A line that is made again.
@@ -213,8 +227,15 @@ impl Journal {
             let change = Arc::new(call::change(&call).map_err(|why| wrong(number, why))?);
             Ok(Again { number, t_ms, change, at })
         };
-        let lines = lines.map(again).collect::<Result<_, _>>()?;
-        Ok(Self { path: path.to_owned(), head, lines })
+        let (mut all, mut of_run) = (Vec::new(), 0);
+        for (number, line) in lines {
+            if is_of_run(line) {
+                of_run += 1;
+            } else {
+                all.push(again((number, line))?);
+            }
+        }
+        Ok(Self { path: path.to_owned(), head, lines: all, of_run })
     }
 
     /// How many changes of FSUs it has.
@@ -243,6 +264,15 @@ impl Journal {
         }
         Ok(plays)
     }
+}
+
+/// Whether a line is a change of the whole run, and right.
+fn is_of_run(line: &str) -> bool {
+    let Ok(Line { call, at, .. }) = serde_json::from_str(line) else { return false };
+    let keys = || call.body.as_object().is_some_and(|body| body.keys().eq(["level"]));
+    let is_empty = || call.body.is_null() || call.body.as_object().is_some_and(serde_json::Map::is_empty);
+    let is_known = (call.path == RELOAD && is_empty()) || (call.path == LOG_LEVEL && keys());
+    call.method == "POST" && is_known && at.is_empty()
 }
 
 /// Stands for the contents of a configuration's files, in their order: FNV-1a, 64 bits, as hex digits.
@@ -276,7 +306,9 @@ mod tests {
         let with = |line: &str| format!("{HEAD}\n\n{line}\n");
         check("", "--play j:1: not the first line of a journal: EOF while parsing a value at line 1 column 0");
         check(&HEAD.replace(":1,", ":2,"), "--play j:1: journal format 2: this program plays 1");
-        let call = r#"{"t_ms":5,"call":{"method":"POST","path":"/v1/reload"},"at":{}}"#;
+        let call = r#"{"t_ms":5,"call":{"method":"POST","path":"/v1/reboot"},"at":{}}"#;
+        check(&with(call), "--play j:3: `POST /v1/reboot` is no change of FSUs and cannot be played");
+        let call = r#"{"t_ms":5,"call":{"method":"POST","path":"/v1/reload","body":{"x":1}},"at":{}}"#;
         check(&with(call), "--play j:3: `POST /v1/reload` is no change of FSUs and cannot be played");
         let call = r#"{"t_ms":5,"call":{"method":"DELETE","path":"/v1/fsus/b/faults"},"at":{"b":1}}"#;
         check(&with(call), "--play j:3: the configuration has no FSU `b`");
@@ -306,20 +338,25 @@ mod tests {
         let fleet = Arc::new(fleet(vec![fsu(vec![]).with(|fsu| fsu.name = "a".into())]));
         let head = Head { journal: 1, seed: 7, config_hash: "00".into() };
         let (writer, sender) = Writer::start(&path, &head).expect("begun");
-        let entry = |t_ms, at| Entry {
-            t_ms,
-            change: Arc::new(Change::ClearFaults),
-            by: By::Ttl,
-            at: vec![(0, at)],
-            fleet: fleet.clone(),
+        let entry = |t_ms, at| {
+            Noted::Fsus(Entry {
+                t_ms,
+                change: Arc::new(Change::ClearFaults),
+                by: By::Ttl,
+                at: vec![(0, at)],
+                fleet: fleet.clone(),
+            })
         };
+        for (path, body) in [(RELOAD, serde_json::json!({})), (LOG_LEVEL, serde_json::json!({"level": "debug"}))] {
+            sender.send(Noted::Run(OfRun { t_ms: 4, path, body, by: By::Signal })).expect("taken");
+        }
         for (t_ms, at) in [(5, 2), (6, 9)] {
             sender.send(entry(t_ms, at)).expect("taken");
         }
         drop(sender);
         writer.finish();
         let journal = Journal::read(&path).expect("good");
-        assert_eq!((journal.head.clone(), journal.changes()), (head, 2));
+        assert_eq!((journal.head.clone(), journal.changes(), journal.of_run), (head, 2, 2));
         let plays = journal.plays(&fleet).expect("known");
         assert_eq!(plays[&0].iter().map(|due| (due.t_ms, due.at)).collect::<Vec<_>>(), [(5, 2), (6, 9)]);
         let (sender, _receiver) = queue();

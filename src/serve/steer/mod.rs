@@ -8,6 +8,7 @@ pub mod journal;
 mod view;
 
 use crate::driver::handle::Line;
+use crate::shard::accounts::Accounts;
 use crate::shard::steer::ask::{Ask, Of, Task};
 use flume::{Receiver, Sender};
 use fsu_plan::model::fleet::Fleet;
@@ -21,6 +22,7 @@ pub use crate::shard::steer::change::{Change, Changed, NotChanged};
 pub use crate::shard::steer::detail::{CommandNow, DeviceNow, FsuDetail, MessageNow, UnansweredNow};
 pub use crate::shard::steer::listen::{CommandCounts, Unanswered};
 pub use crate::shard::steer::now::FsuNow;
+pub use crate::shard::steer::replies::Replies;
 pub use crate::shard::steer::ring::Exchange;
 pub use call::faults_body;
 pub use view::{About, View};
@@ -73,6 +75,8 @@ pub struct ReloadRefused {
 pub struct Figures {
     /// By shard.
     pub shards: Vec<ShardNow>,
+    /// What has become of messages, of all shards.
+    pub accounts: Accounts,
 }
 
 /// Asks and steers a running fleet. Cheap to clone.
@@ -152,7 +156,27 @@ impl Steering {
         for (shard, answer) in answers.into_iter().enumerate() {
             shards.push(answered(shard, answer).await?);
         }
-        Ok(Figures { shards })
+        Ok(Figures { shards, accounts: self.accounts().await? })
+    }
+
+    /// What has become of messages. Each shard is asked for a few accounts at once, and again when it has answered.
+    async fn accounts(&self) -> Result<Accounts, SteerError> {
+        let mut all = Accounts::default();
+        for shard in 0..self.0.lines.len() {
+            let (mut of_shard, mut next) = (Accounts::default(), 0);
+            loop {
+                let answer = self.ask(shard, |answer| Ask::Accounts(next, answer)).await?;
+                let (some, many) = answered(shard, answer).await?;
+                let count = some.len();
+                (next..).zip(some).for_each(|(number, tally)| of_shard.put(number, tally));
+                next += count;
+                if count == 0 || next >= many {
+                    break;
+                }
+            }
+            all.merge(&of_shard);
+        }
+        Ok(all)
     }
 
     /// All that is known of an FSU of a view.

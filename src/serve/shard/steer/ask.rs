@@ -3,7 +3,8 @@
 use super::change::{Change, Changed};
 use super::detail::{FsuDetail, UnansweredNow};
 use super::now::FsuNow;
-use crate::shard::accounts::Accounts;
+use super::replies::Replies;
+use crate::shard::accounts::Tally;
 use crate::shard::late::Late;
 use flume::Sender;
 use fsu_plan::model::fleet::Fleet;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 /// FSUs of one question: the answer takes a shard below 100 us.
 pub const PAGE_MAX: usize = 256;
 
+/// Accounts of one question: each may have 40 KiB to be copied.
+pub const ACCOUNTS_A_QUESTION: usize = 2;
+
 /// A question. FSU numbers are those of the plan of that epoch; a shard that serves another one says so.
 #[derive(Debug)]
 pub enum Ask {
@@ -19,6 +23,8 @@ pub enum Ask {
     Page(Of<Vec<u32>>, Sender<Answer<Vec<FsuNow>>>),
     /// What the shard has counted, without its FSUs' counters.
     Figures(Sender<ShardNow>),
+    /// What has become of messages of [`ACCOUNTS_A_QUESTION`] accounts from that number on, and how many accounts there are.
+    Accounts(usize, Sender<(Vec<Tally>, usize)>),
     /// All that is known of one of its FSUs; `None`: it has no such FSU.
     Detail(Of<u32>, Sender<Answer<Option<Box<FsuDetail>>>>),
     /// The last requests without a reply: that many at most.
@@ -71,12 +77,16 @@ pub struct Task {
 pub struct ShardNow {
     /// How late its replies were.
     pub late: Late,
-    /// What has become of messages.
-    pub accounts: Accounts,
+    /// How long its replies took.
+    pub replies: Replies,
     /// Replies that wait for their time.
     pub pending: u64,
     /// Open connections.
     pub connections: u64,
+    /// Bytes of the device log that wait, and for how many there is room; `None`: it is off.
+    pub log: Option<(usize, usize)>,
+    /// The longest time that a question has held it up, in nanoseconds.
+    pub held_ns: u64,
     /// Processor time of its thread so far, in nanoseconds; 0: not known.
     pub cpu_ns: u64,
 }

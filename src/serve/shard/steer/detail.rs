@@ -1,6 +1,6 @@
 //! All that is known of one FSU.
 
-use super::listen::{CommandCounts, Unanswered};
+use super::listen::{CommandCounts, MessageCounts, Unanswered};
 use super::now::FsuNow;
 use super::ring::Exchange;
 use crate::shard::clock::Clock;
@@ -68,6 +68,8 @@ pub struct MessageNow {
     pub raised: u64,
     /// Those that wait for an acknowledgement.
     pub pending: u32,
+    /// What has become of it since the run is watched.
+    pub counts: MessageCounts,
 }
 
 /// What became of requests with one command.
@@ -100,7 +102,14 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let slot = self.slots.get(socket as usize)?;
         let plan = self.fleet.fsus.get(slot.fsu as usize)?;
         let own = plan.devices.iter().enumerate().filter(|(_, device)| device.is_own());
-        let devices = own.map(|(number, device)| device_now(number as u16, device, slot.state.devices.get(number)));
+        let counts = |device, message| self.tap.ear_now().and_then(|ear| ear.message(fsu, device, message));
+        let devices = own.map(|(number, device)| {
+            let mut now = device_now(number as u16, device, slot.state.devices.get(number));
+            for (message, of) in (0..).zip(&mut now.messages) {
+                of.counts = counts(number as u16, message).unwrap_or_default();
+            }
+            now
+        });
         let mut commands = Vec::new();
         let mut place = 0;
         for (device, of) in (0..).zip(plan.devices.iter()) {
@@ -145,6 +154,7 @@ fn device_now(number: u16, device: &Device, state: Option<&DeviceState>) -> Devi
                 message: message.name.clone(),
                 raised: talk.raised(number),
                 pending: talk.pending_of(number) as u32,
+                counts: MessageCounts::default(),
             })
             .collect();
     }

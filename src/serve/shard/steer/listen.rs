@@ -3,12 +3,12 @@
 use super::ring::{EXCHANGE_BYTES_MAX, Exchange, RING_BYTES, Ring};
 use crate::shard::recorder::{RecordKind, Recorder, Traffic};
 use fsu_core::about::{About, What};
-use fsu_core::answer::talk::Happened;
+use fsu_core::answer::talk::{Event, Happened};
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::fleet::Fleet;
 use fsu_plan::model::reload::Fate;
 use fsu_plan::wire::reason::Reason;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Exchanges of one FSU that are told.
 pub const EXCHANGES_MAX: usize = 32;
@@ -20,6 +20,8 @@ const RECORDS_A_MS: u32 = 64;
 const LOOKED_AT_MAX: usize = 64;
 /// How long such a buffer is kept after the last look.
 const LOOKED_AT_MS: u64 = 300_000;
+/// Messages of single devices of a shard that are counted once they have been raised, about 64 bytes each.
+const MESSAGES_COUNTED_MAX: usize = 1 << 18;
 /// Commands of all FSUs of a shard that are counted, 24 bytes each.
 const COMMANDS_COUNTED_MAX: usize = 1 << 20;
 
@@ -46,6 +48,9 @@ pub struct CommandCounts {
     /// Those that were dropped.
     pub dropped: u64,
 }
+
+/// What has become of a message of one device, by [`Event`].
+pub type MessageCounts = [u64; Event::ALL.len()];
 
 /// A request without a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +93,8 @@ pub struct Ear {
     looked_at: BTreeMap<u32, LookedAt>,
     unanswered: VecDeque<Unanswered>,
     unanswered_total: u64,
+    /// By FSU, device and message.
+    messages: HashMap<(u32, u16, u16), MessageCounts>,
 }
 
 impl Ear {
@@ -102,6 +109,7 @@ impl Ear {
             looked_at: BTreeMap::new(),
             unanswered: VecDeque::with_capacity(UNANSWERED_MAX),
             unanswered_total: 0,
+            messages: HashMap::new(),
         };
         ear.count_commands(fleet, here);
         ear
@@ -195,6 +203,20 @@ impl Ear {
         }
     }
 
+    /// Something has become of a message of a device.
+    fn happened(&mut self, fsu: u32, happened: &Happened) {
+        let key = (fsu, happened.device, happened.message);
+        if self.messages.len() >= MESSAGES_COUNTED_MAX && !self.messages.contains_key(&key) {
+            return;
+        }
+        self.messages.entry(key).or_default()[happened.event as usize] += 1;
+    }
+
+    /// What has become of a message of a device; `None`: nothing, or it is not counted.
+    pub(super) fn message(&self, fsu: u32, device: u16, message: u16) -> Option<MessageCounts> {
+        self.messages.get(&(fsu, device, message)).copied()
+    }
+
     /// A request stays without a reply.
     #[cold]
     pub(crate) fn unanswered(&mut self, traffic: &Traffic<'_>) {
@@ -244,6 +266,11 @@ impl Ear {
         let now = |fsu: u32| fates.get(fsu as usize).and_then(|fate| fate.stays());
         let looked_at = std::mem::take(&mut self.looked_at);
         self.looked_at = looked_at.into_iter().filter_map(|(fsu, own)| Some((now(fsu)?, own))).collect();
+        let messages = std::mem::take(&mut self.messages);
+        let moved = messages
+            .into_iter()
+            .filter_map(|((fsu, device, message), counts)| Some(((now(fsu)?, device, message), counts)));
+        self.messages = moved.collect();
         let unanswered = std::mem::take(&mut self.unanswered);
         self.unanswered =
             unanswered.into_iter().filter_map(|one| Some(Unanswered { fsu: now(one.fsu)?, ..one })).collect();
@@ -313,6 +340,9 @@ impl<T: Recorder> Recorder for Listener<T> {
     }
 
     fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool {
+        if let Some(ear) = &mut self.ear {
+            ear.happened(fsu, happened);
+        }
         self.tap.message(fsu, unix_ms, happened)
     }
 
@@ -321,6 +351,10 @@ impl<T: Recorder> Recorder for Listener<T> {
             ear.reload(fates, fsu_count);
         }
         self.tap.reload(epoch, fates, fsu_count);
+    }
+
+    fn filled(&self) -> Option<(usize, usize)> {
+        self.tap.filled()
     }
 
     fn listen(&mut self, ear: Ear) {
@@ -358,5 +392,30 @@ mod tests {
         }
         assert_eq!(ear.command(0, 0).map(|counts| counts.answered), Some(1));
         assert_eq!((ear.command(1, 0), ear.frames(1), ear.last_ms(1)), (None, 1, Some(5)));
+    }
+
+    #[test]
+    fn limit_messages_counted_max_further_ones_are_not_counted() {
+        let fsu = fsu_with("a", Transport::Udp, vec![device(1, fixed_template())]);
+        let mut ear = Ear::new(&fixtures::fleet(vec![fsu]), std::iter::empty());
+        let happened = |number: u32, event| Happened {
+            account: 0,
+            device: (number >> 16) as u16,
+            message: number as u16,
+            number: 1,
+            event,
+            since_first_ns: 0,
+            key: 0,
+        };
+        for number in 0..=1 << 18 {
+            ear.happened(0, &happened(number, Event::Sent));
+        }
+        ear.happened(0, &happened(7, Event::Retried));
+        let counts = ear.message(0, 0, 7).expect("counted");
+        assert_eq!(
+            (counts[Event::Sent as usize], counts[Event::Retried as usize], counts.iter().sum::<u64>()),
+            (1, 1, 2)
+        );
+        assert_eq!((ear.messages.len(), ear.message(0, 4, 0)), (1 << 18, None));
     }
 }

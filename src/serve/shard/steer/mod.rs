@@ -3,6 +3,7 @@
 //! - [`ask`]: what may be asked, and what is answered. [`change`]: changes of FSUs. [`now`]: what FSUs do now.
 //! - [`armed`]: faults that are armed while it serves.
 //! - `task`: changes of many FSUs, in slices.
+//! - [`replies`]: how long replies take.
 //! - [`record`]: changes as they were made, and made again.
 //! - [`listen`]: what a shard hears of its FSUs, [`ring`]: the bytes. [`detail`]: all that is known of one.
 
@@ -13,6 +14,7 @@ pub mod detail;
 pub mod listen;
 pub mod now;
 pub mod record;
+pub mod replies;
 pub mod ring;
 mod task;
 
@@ -21,13 +23,15 @@ use super::protocol::Protocol;
 use super::recorder::Recorder;
 use super::serve::Serve;
 use armed::Arms;
-use ask::{Ask, NoAnswer, PAGE_MAX, ShardNow};
+use ask::{ACCOUNTS_A_QUESTION, Ask, NoAnswer, PAGE_MAX, ShardNow};
 use detail::UnansweredNow;
 use flume::Sender;
+use fsu_core::about::About;
 use fsu_plan::model::fleet::Name;
 use fsu_plan::model::reload::Fate;
 use listen::Ear;
-use record::{Entry, Plays, Record};
+use record::{Noted, Plays, Record};
+use replies::Replies;
 use std::net::SocketAddr;
 use task::{Doing, TASKS_MAX};
 
@@ -35,7 +39,7 @@ use task::{Doing, TASKS_MAX};
 #[derive(Clone, Debug, Default)]
 pub struct SteerSpec {
     /// Where changes go that are made; `None`: there is no journal.
-    pub journal: Option<Sender<Entry>>,
+    pub journal: Option<Sender<Noted>>,
     /// Changes that are to be made again, of FSUs of any shard.
     pub plays: Plays,
     /// Where events go; `None`: nowhere.
@@ -87,6 +91,10 @@ pub(crate) struct Steer {
     tasks: Vec<Doing>,
     /// When the next slice is due, on the monotonic clock; the greatest: there is none.
     timed_ns: u64,
+    /// How long replies took.
+    replies: Replies,
+    /// The longest time that a question has held the shard up.
+    pub(crate) held_ns: u64,
 }
 
 /// Stands for no place.
@@ -97,6 +105,12 @@ impl Steer {
     #[cfg(test)]
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// A reply has left: how late, and how long after its request it was due.
+    #[inline]
+    pub(crate) fn replied(&mut self, late_ns: i64, about: &About) {
+        self.replies.record(late_ns, about.held_us);
     }
 
     /// The place of an FSU in the shard.
@@ -121,6 +135,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             happenings: happenings.clone(),
             tasks: Vec::new(),
             timed_ns: u64::MAX,
+            replies: Replies::default(),
+            held_ns: 0,
         }));
         self.number_fsus();
         if self.steer.as_ref().is_some_and(|steer| !steer.record.plays.is_empty()) {
@@ -174,6 +190,27 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
+    /// A question has held the shard up for that long.
+    pub(crate) fn was_held(&mut self, ns: u64) {
+        if let Some(steer) = &mut self.steer {
+            steer.held_ns = steer.held_ns.max(ns);
+        }
+    }
+
+    fn shard_now(&self, cpu_ns: u64) -> ShardNow {
+        let (replies, held_ns) =
+            self.steer.as_ref().map(|steer| (steer.replies.clone(), steer.held_ns)).unwrap_or_default();
+        ShardNow {
+            late: self.late.clone(),
+            replies,
+            pending: self.pending() as u64,
+            connections: self.conns.many(),
+            log: self.tap.filled(),
+            held_ns,
+            cpu_ns,
+        }
+    }
+
     /// Answers a question.
     pub(crate) fn on_ask(&mut self, ask: Ask, now: Clock, cpu_ns: u64) {
         let epoch = self.steer.as_ref().map_or(u32::MAX, |steer| steer.epoch);
@@ -183,13 +220,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 drop(answer.send(Ok(self.page(&of.what[..of.what.len().min(PAGE_MAX)], now))));
             }
             Ask::Page(_, answer) => drop(answer.send(Err(NoAnswer::Reloaded))),
-            Ask::Figures(answer) => drop(answer.send(ShardNow {
-                late: self.late.clone(),
-                accounts: self.accounts.clone(),
-                pending: self.pending() as u64,
-                connections: self.slots.iter().map(|slot| slot.connections() as u64).sum(),
-                cpu_ns,
-            })),
+            Ask::Figures(answer) => drop(answer.send(self.shard_now(cpu_ns))),
+            Ask::Accounts(from, answer) => {
+                drop(answer.send((self.accounts.some(from, ACCOUNTS_A_QUESTION), self.accounts.len())));
+            }
             Ask::Detail(of, answer) if of.epoch == epoch => {
                 drop(answer.send(Ok(self.detail(of.what, now).map(Box::new))));
             }

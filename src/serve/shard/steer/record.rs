@@ -26,7 +26,31 @@ words! {
         Play = "play",
         /// The end of the time for which faults were armed.
         Ttl = "ttl",
+        /// A signal.
+        Signal = "signal",
     }
+}
+
+/// What a journal has a line of.
+#[derive(Clone, Debug)]
+pub enum Noted {
+    /// A change of FSUs.
+    Fsus(Entry),
+    /// Something of the whole run.
+    Run(OfRun),
+}
+
+/// A change of the whole run. It is told, and not made again: a journal has no configurations.
+#[derive(Clone, Debug)]
+pub struct OfRun {
+    /// When, in milliseconds since the start of the run.
+    pub t_ms: u64,
+    /// The path of the call that does it.
+    pub path: &'static str,
+    /// Its body.
+    pub body: serde_json::Value,
+    /// Who made it.
+    pub by: By,
 }
 
 /// One change of some FSUs, made within a millisecond.
@@ -62,7 +86,7 @@ pub type Plays = HashMap<u32, VecDeque<Due>>;
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     /// Where changes go; `None`: there is no journal.
-    pub(super) sender: Option<Sender<Entry>>,
+    pub(super) sender: Option<Sender<Noted>>,
     /// The changes of this slice.
     entry: Option<Entry>,
     /// Those to be made again.
@@ -74,7 +98,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(sender: Option<Sender<Entry>>, plays: Plays) -> Self {
+    pub(super) fn new(sender: Option<Sender<Noted>>, plays: Plays) -> Self {
         let times = first_times(&plays);
         Self { sender, entry: None, plays, times, lost: 0 }
     }
@@ -95,7 +119,7 @@ impl Record {
         let entry = self.entry.take();
         if let Some((sender, entry)) = self.sender.as_ref().zip(entry) {
             let many = entry.at.len() as u64;
-            self.lost += if sender.try_send(entry).is_err() { many } else { 0 };
+            self.lost += if sender.try_send(Noted::Fsus(entry)).is_err() { many } else { 0 };
         }
     }
 

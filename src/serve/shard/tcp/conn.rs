@@ -382,6 +382,11 @@ impl Conns {
         self.free.len() == self.places.len()
     }
 
+    /// How many are open.
+    pub(crate) fn many(&self) -> u64 {
+        (self.places.len() - self.free.len()) as u64
+    }
+
     /// Takes one out; its id is of none from then on.
     pub fn remove(&mut self, id: ConnId) -> Option<Box<Conn>> {
         let place = self.places.get_mut(id.index as usize).filter(|place| place.generation == id.generation)?;

@@ -87,6 +87,11 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let unix_ns = io.unix_ns();
         let unix_ms = unix_ns / 1_000_000;
         self.late.record_streams(due_ns, unix_ns, lens.iter().filter(|sent| sent.is_reply()).count() as u64);
+        if let Some(steer) = &mut self.steer {
+            for sent in lens.iter().filter(|sent| sent.is_reply() && sent.about.what != What::Message) {
+                steer.replied(unix_ns.saturating_sub(due_ns), &sent.about);
+            }
+        }
         if let [sent] = lens
             && sent.about.what == What::Message
             && sent.is_reply()

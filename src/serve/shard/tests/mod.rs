@@ -91,6 +91,7 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
         log,
         performance: Performance::default(),
         accounts: Box::default(),
+        params: Box::default(),
         allow_amplification: false,
         share: Share::default(),
     })

@@ -222,6 +222,7 @@ fn fleet_of(p: f64) -> Arc<Fleet> {
         log,
         performance,
         accounts: Box::default(),
+        params: Box::default(),
         allow_amplification: false,
         share: Share::default(),
     })
@@ -344,6 +345,7 @@ fn struck(fsu: Fsu, requests: &[Vec<u8>]) -> Vec<(FaultKind, Struck)> {
         log,
         performance,
         accounts: Box::default(),
+        params: Box::default(),
         allow_amplification: false,
         share: Share::default(),
     });

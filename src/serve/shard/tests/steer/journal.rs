@@ -4,7 +4,7 @@ use super::super::*;
 use super::world::{Steered, alarm, frame, register, tracker};
 use crate::shard::steer::SteerSpec;
 use crate::shard::steer::change::Change;
-use crate::shard::steer::record::{By, Due, Entry, Plays};
+use crate::shard::steer::record::{By, Due, Entry, Noted, Plays};
 use fastrand::Rng;
 use fsu_plan::model::fault::{FaultKind, FaultSet};
 use std::collections::BTreeMap;
@@ -77,7 +77,14 @@ fn recorded(seed: u64, fleet: &Arc<Fleet>) -> (Requests, Sent, Vec<Entry>) {
     let ms = world.io.ms;
     world.run_to(ms + 1_000);
     add(&mut sent, &mut world);
-    (requests, sent, journal.try_iter().collect())
+    (requests, sent, journal.try_iter().map(of_fsus).collect())
+}
+
+fn of_fsus(noted: Noted) -> Entry {
+    match noted {
+        Noted::Fsus(entry) => entry,
+        Noted::Run(of_run) => panic!("{of_run:?}"),
+    }
 }
 
 fn plays(journal: &[Entry]) -> Plays {
@@ -116,7 +123,7 @@ fn played(
         world.run_to(1_000_000);
         add(&mut sent, world);
     }
-    (sent, again.try_iter().collect())
+    (sent, again.try_iter().map(of_fsus).collect())
 }
 
 /// By FSU: what was changed before which frame.
