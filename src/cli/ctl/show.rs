@@ -154,7 +154,10 @@ fn device(device: &Device, out: &mut TextOut<'_>) -> io::Result<()> {
         let args = if message.args.is_empty() { String::new() } else { format!("({})", message.args.join(", ")) };
         add(
             &format!("message {}{args}", message.message),
-            &format!("{} sent, {} pending", message.sent, message.pending),
+            &format!(
+                "{} sent, {} pending, {} acknowledged, {} retried, {} refused, {} given up",
+                message.sent, message.pending, message.acknowledged, message.retried, message.refused, message.given_up
+            ),
         );
     }
     if !device.states.is_empty() {
