@@ -2,7 +2,7 @@
 
 use super::Loading;
 use super::now::Now;
-use crate::metrics::{Families, Labels};
+use crate::metrics::{Families, Histo, Labels};
 
 fn label(name: &'static str, value: &str) -> Labels {
     vec![(name, value.to_owned())]
@@ -49,9 +49,9 @@ pub(super) fn families(now: &Now, of: &Loading) -> Families {
     out.counter("acknowledgements", "Right acknowledgements sent", count(now.heard.acknowledged));
     out.counter("heartbeats_received", "Heartbeats received", count(now.heard.heartbeats));
     out.gauge("connections", "Connections of a centre", one(now.heard.connections as f64));
-    let times = |times: &Option<crate::metrics::Histo>| times.clone().map(|times| (Vec::new(), times));
-    out.times("latency_seconds", "From planned to the reply", times(&now.latency));
-    out.times("lag_seconds", "From planned to sent", times(&now.lag));
+    let times = |times: Option<&Histo>| times.map(|times| (Vec::new(), times.clone()));
+    out.times("latency_seconds", "From planned to the reply", times(now.latency.as_ref()));
+    out.times("lag_seconds", "From planned to sent", times(now.lag.as_ref()));
     let mock = now.mock.as_ref().map(|late| (Vec::new(), late.p99_us as f64 / 1e6));
     out.gauge("mock_late_p99_seconds", "The mock's own lateness at p99, as it tells it (--mock)", mock);
     out

@@ -96,7 +96,7 @@ mod tests {
         assert!(!check(&[("a", &usual)], None).contains("Slow FSUs"));
         let many: Vec<String> = (0..70).map(|number| format!("f{number:02}")).collect();
         let all: Vec<(&str, &[u64])> =
-            many.iter().map(|name| (&**name, if name < &"f30".to_owned() { &*slow } else { &usual[..] })).collect();
+            many.iter().map(|name| (&**name, if name.as_str() < "f30" { &*slow } else { &usual[..] })).collect();
         let named: Vec<&str> = many[..20].iter().map(|name| &**name).collect();
         assert!(check(&all, Some(&named)).contains("And 10 more."));
     }
