@@ -18,14 +18,15 @@ impl Load {
         let mut command = Command::new(PROGRAM);
         command.arg("flood").args(["--quiet", "--control", "127.0.0.1:0"]).args(args);
         command.current_dir(tree.path("")).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut load = Self { child: command.spawn().unwrap(), at: ([0, 0, 0, 0], 0).into() };
+        let lines = BufReader::new(load.child.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
         for line in lines {
             said.push(line.unwrap());
             let line = said.last().unwrap();
             if let Some(at) = line.strip_prefix("control: http://").and_then(|rest| rest.strip_suffix('/')) {
-                return Self { child, at: at.parse().unwrap() };
+                load.at = at.parse().unwrap();
+                return load;
             }
         }
         panic!("no control server: {said:?}");
