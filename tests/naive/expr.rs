@@ -485,14 +485,15 @@ fn call(name: &str, given: &[Vec<Token>], asked: &Asked<'_>) -> Result<V, No> {
         }
         ("be" | "le", 2) => {
             let (number, size) = (int(&numeric(0)?)?, few(1)?);
-            if !(1..=8).contains(&size) {
+            if !(1..=4_096).contains(&size) {
                 return Err(No::Open);
             }
-            let limit = 1_i128 << (8 * size);
+            let limit = 1_i128 << (8 * size.min(8));
             if number >= limit || number < -(limit / 2) {
                 return Err(No::Open);
             }
-            let mut bytes = (number as u64).to_be_bytes()[8 - size..].to_vec();
+            let mut bytes = vec![if number < 0 { 0xFF } else { 0 }; size.saturating_sub(8)];
+            bytes.extend(&(number as u64).to_be_bytes()[8 - size.min(8)..]);
             if name == "le" {
                 bytes.reverse();
             }

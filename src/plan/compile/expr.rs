@@ -318,7 +318,11 @@ impl Call<'_> {
         let computes = self.name == Called::Rand.name() && self.arguments.contains("#{");
         let has_default = self.name == Called::Reg.name() && self.arguments.contains(',');
         // `#{a}# + 1` begins with a field.
-        !is_new && !computes && !has_default && !self.name.starts_with("#{")
+        !is_new
+            && !computes
+            && !has_default
+            && !self.name.starts_with("#{")
+            && !self.name.starts_with(|c: char| c.is_ascii_digit())
     }
 }
 

@@ -139,7 +139,12 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Fit
     let len = slot.len;
     if expr.parts.iter().any(|part| matches!(part, Part::Calc(_))) {
         // What an expression gives is known only with its request.
-        return if slot.kind.notation() == Notation::Digits { fits_digits(expr, slot) } else { Ok(()) };
+        return match (slot.kind.notation(), &*expr.parts) {
+            (Notation::Digits, _) => fits_digits(expr, slot),
+            // A computed number is no time, whatever it is.
+            (Notation::Time, [Part::Calc(calc)]) if super::calc::is_number(calc) => Err(FitError::Time),
+            _ => Ok(()),
+        };
     }
     match slot.kind.notation() {
         Notation::Digits => {

@@ -496,7 +496,7 @@ fn put(diags: &mut Diags, scope: &dyn Scope, place: Target<'_>, json: &At<Json>,
     match expr::parse(&text, scope) {
         Err(wrong) => diags.error(json.pos, wrong),
         Ok(expr) => {
-            let expr = adapt(calc::fitted(expr, slot), slot);
+            let expr = adapt(calc::fitted(expr, slot, false), slot);
             if let Some(plain) = walk::value::literal(&expr).filter(|plain| !plain.is_empty()) {
                 if let Some(bytes) = encode(diags, slot, &plain, json.pos) {
                     draft.frame[span].copy_from_slice(&bytes);

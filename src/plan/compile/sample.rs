@@ -189,7 +189,7 @@ pub fn function(diags: &mut Diags, slot: &Slot, value: &At<Json>) -> Option<Opti
         return None;
     }
     let expr = match expr::parse(text, &NoRequest) {
-        Ok(expr) => calc::fitted(expr, slot),
+        Ok(expr) => calc::fitted(expr, slot, false),
         Err(wrong) => {
             diags.error(value.pos, wrong);
             return Some(None);

@@ -378,7 +378,7 @@ pub struct RawField {
     pub pad: Option<At<String>>,
     /// In place of `length`: the field goes up to these bytes (hex digits), which are no part of its value.
     pub until: Option<At<String>>,
-    /// Most bytes of a field whose size varies, most items of a list. Default 1024.
+    /// Most bytes of a field whose size varies, most items of a list. Default 1024; of `"length": "rest"` what the frame has room for.
     pub max: Option<At<u64>>,
     /// list: how many items; `rest`: as many as fit.
     pub count: Option<At<RawExtent>>,

@@ -72,7 +72,9 @@ pub enum Shape {
     Number,
     /// Numbers as hex digits, at least this many; bytes as theirs.
     Hex(u32),
-    /// Numbers as this many zeros and ones.
+    /// Numbers as their hex digits, without leading zeros; bytes as theirs.
+    Digits,
+    /// Numbers as this many zeros and ones; 0: as many as their bytes have.
     Bits(u32),
     /// Bytes as they are.
     Raw,

@@ -71,8 +71,8 @@ impl Num {
         let text = std::str::from_utf8(text.trim_ascii()).ok()?;
         let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
         if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-            let number = i64::from_str_radix(hex, 16).ok().filter(|_| hex.as_bytes()[0].is_ascii_hexdigit())?;
-            return Some(Self::Int(if text.starts_with('-') { -number } else { number }));
+            let number = i128::from_str_radix(hex, 16).ok().filter(|_| hex.as_bytes()[0].is_ascii_hexdigit())?;
+            return i64::try_from(if text.starts_with('-') { -number } else { number }).ok().map(Self::Int);
         }
         if !digits.as_bytes().first().is_some_and(u8::is_ascii_digit) {
             return None;
@@ -228,7 +228,23 @@ mod tests {
         check("0.5", Some(Num::Dec(0.5)));
         check("1e3", Some(Num::Dec(1000.0)));
         check("9223372036854775807", Some(Num::Int(i64::MAX)));
-        for no in ["", "-", "x", "0x", "9223372036854775808", "0x-5", "inf", "nan", "1e999", "--1", ".5"] {
+        check("-9223372036854775808", Some(Num::Int(i64::MIN)));
+        check("-0x8000000000000000", Some(Num::Int(i64::MIN)));
+        for no in [
+            "",
+            "-",
+            "x",
+            "0x",
+            "9223372036854775808",
+            "0x-5",
+            "0x8000000000000000",
+            "0xFFFFFFFFFFFFFFFF",
+            "inf",
+            "nan",
+            "1e999",
+            "--1",
+            ".5",
+        ] {
             check(no, None);
         }
     }

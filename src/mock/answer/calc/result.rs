@@ -20,7 +20,7 @@ impl Machine<'_, '_> {
                 let number = self.whole(value)?;
                 self.only(|out| push_number(Num::Int(number), out));
             }
-            (Shape::Hex(_) | Shape::Bits(_), Value::Num(_)) => {
+            (Shape::Hex(_) | Shape::Digits | Shape::Bits(_), Value::Num(_)) => {
                 let number = u64::try_from(self.whole(value)?).map_err(|_| NoValue::Overflow)?;
                 self.only(|out| digits(shape, number, out));
             }
@@ -33,7 +33,7 @@ impl Machine<'_, '_> {
                 self.only(|out| digits(shape, number as u64, out));
             }
             (Shape::Raw, Value::Bytes(span)) => self.keep(span),
-            (Shape::Plain | Shape::Hex(_), Value::Bytes(_)) | (_, Value::Text(_)) => {
+            (Shape::Plain | Shape::Hex(_) | Shape::Digits, Value::Bytes(_)) | (_, Value::Text(_)) => {
                 let span = self.as_text(value)?;
                 self.keep(span);
             }
@@ -93,6 +93,11 @@ fn digits(shape: Shape, number: u64, out: &mut Vec<u8>) {
             // More zeros than a number has bytes.
             (8..wanted).for_each(|_| out.extend_from_slice(b"00"));
             encode_hex(bytes.get(8_usize.saturating_sub(wanted)..).unwrap_or_default(), out);
+        }
+        Shape::Digits => drop(write!(out, "{number:X}")),
+        Shape::Bits(0) => {
+            let width = 8 * (64 - number.leading_zeros() as usize).div_ceil(8).max(1);
+            drop(write!(out, "{number:0width$b}"));
         }
         Shape::Bits(bits) => drop(write!(out, "{number:0width$b}", width = bits as usize)),
         _ => {}

@@ -2,7 +2,7 @@
 
 use super::{Failed, Machine, Span, Value};
 use crate::answer::build::{push_decimal, push_time};
-use fsu_plan::model::calc::Op;
+use fsu_plan::model::calc::{CALC_TEXTS_BYTES_MAX, Op};
 use fsu_plan::wire::calc::{self, NoValue, Num, order_bytes, rounded};
 use fsu_plan::wire::checksum;
 use fsu_plan::wire::inner::encode_hex;
@@ -210,9 +210,14 @@ impl Machine<'_, '_> {
             }
             Op::Cat(many) => self.cat(many)?,
             Op::Be | Op::Le => {
-                let many = self.pop_size()?.min(8);
+                let many = self.pop_size()?;
                 let number = self.pop_whole()?;
-                self.wide(number, many)?;
+                if many > CALC_TEXTS_BYTES_MAX {
+                    return Err(Failed::TooLong);
+                }
+                // More bytes than a number has: its sign goes on.
+                self.out.resize(from + many.saturating_sub(8), if number < 0 { 0xFF } else { 0 });
+                self.wide(number, many.min(8))?;
                 if op == Op::Le {
                     self.out[from..].reverse();
                 }

@@ -325,6 +325,9 @@ impl Emitter<'_> {
             C::Be | C::Le => {
                 self.numeric(first, &place)?;
                 optional(self, 0)?;
+                if let Some(Some(Num::Int(many))) = more.first().map(constant).transpose()? {
+                    self.grow(2 * usize::try_from(many).unwrap_or(0));
+                }
                 self.push(if call.called == C::Be { Op::Be } else { Op::Le }, 2, 1);
                 Ok(ValueKind::Bytes)
             }

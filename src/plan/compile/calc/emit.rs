@@ -3,6 +3,7 @@
 use super::super::expr::Scope;
 use super::error::{CalcError, Wrong};
 use super::functions::{Called, Name};
+use super::known;
 use super::parse::{Node, What};
 use crate::config::steps::step;
 use crate::model::calc::{Asked, Binary, CALC_OPS_MAX, CALC_STACK_MAX, Calc, Compare, Op, Shape, Unary, ValueKind};
@@ -186,7 +187,11 @@ impl<'s> Emitter<'s> {
         if self.ops.len() > CALC_OPS_MAX {
             return Err(CalcError { column: node.column, what: Wrong::TooLarge });
         }
-        constant(node)
+        let number = constant(node)?;
+        if number.is_none() {
+            known::check(node)?;
+        }
+        Ok(number)
     }
 
     fn unary(&mut self, op: Unary, inner: &Node<'_>) -> Result<ValueKind, CalcError> {
@@ -372,6 +377,7 @@ pub(super) fn constant(node: &Node<'_>) -> Result<Option<Num>, CalcError> {
             let Some(condition) = constant(condition)? else { return Ok(None) };
             constant(if condition.is_true() { yes } else { no })?
         }
-        What::Text(_) | What::Field(_) | What::Call { .. } => None,
+        What::Call { called, given, .. } => known::number(*called, given, node.column)?,
+        What::Text(_) | What::Field(_) => None,
     })
 }

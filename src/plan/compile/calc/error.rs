@@ -84,6 +84,14 @@ pub enum Wrong {
     /// A constant operation without a result.
     #[error("{0}")]
     NoValue(NoValue),
+    /// A function whose constant arguments have no result.
+    #[error("{function}() never has a value: {why}")]
+    Never {
+        /// The function.
+        function: &'static str,
+        /// Why.
+        why: &'static str,
+    },
     /// Other arguments.
     #[error("{function}() takes {takes}, found {found}")]
     Arguments {

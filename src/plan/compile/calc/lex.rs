@@ -13,6 +13,8 @@ pub(super) enum Token<'t> {
     Brace,
     /// A number.
     Number(Num),
+    /// A number whose negative alone has 64 bits.
+    Least(&'t str),
     /// A text in quotes.
     Text(&'t str),
     /// A name, points included.
@@ -31,6 +33,7 @@ impl Token<'_> {
             Self::Brace => "}".into(),
             Self::Number(Num::Int(number)) => number.to_string(),
             Self::Number(Num::Dec(number)) => number.to_string(),
+            Self::Least(text) => (*text).into(),
             Self::Text(text) => format!("'{text}'"),
             Self::Name(name) => (*name).into(),
             Self::Field(name) => format!("#{{{name}}}#"),
@@ -132,8 +135,13 @@ impl<'t> Lexer<'t> {
             end = (end + 1..rest.len()).find(|&at| !digit(at)).unwrap_or(rest.len());
         }
         let text = &rest[..end];
-        let number = Num::parse(text.as_bytes()).ok_or_else(|| self.error(self.at, Wrong::Number(text.into())))?;
-        Ok((Token::Number(number), end))
+        if let Some(number) = Num::parse(text.as_bytes()) {
+            return Ok((Token::Number(number), end));
+        }
+        match Num::parse(format!("-{text}").as_bytes()) {
+            Some(_) => Ok((Token::Least(text), end)),
+            None => Err(self.error(self.at, Wrong::Number(text.into()))),
+        }
     }
 
     /// A name that is written as it is: up to a comma, a parenthesis or a bracket; or in quotes.

@@ -8,6 +8,7 @@ mod call;
 mod emit;
 mod error;
 mod functions;
+mod known;
 mod lex;
 mod names;
 mod parse;
@@ -80,12 +81,12 @@ fn limit(text: &str, before: usize) -> Result<(), CalcError> {
     Ok(())
 }
 
-/// Gives the expressions of a value the form that its field takes.
-pub(super) fn fitted(mut expr: Expr, slot: &Slot) -> Expr {
+/// Gives the expressions of a value the form that its field takes. A field whose size varies takes as few digits as the number has.
+pub(super) fn fitted(mut expr: Expr, slot: &Slot, varies: bool) -> Expr {
     let alone = expr.parts.len() == 1;
     for part in &mut expr.parts {
         let Part::Calc(calc) = part else { continue };
-        calc.shape = shape(slot, alone);
+        calc.shape = if varies { shortest(slot, alone) } else { shape(slot, alone) };
         if let [_, Op::Count(_, many)] = &mut *calc.ops
             && alone
         {
@@ -102,12 +103,28 @@ pub(super) fn fitted(mut expr: Expr, slot: &Slot) -> Expr {
 fn shape(slot: &Slot, alone: bool) -> Shape {
     match slot.kind.notation() {
         Notation::Digits if *slot.kind.base() == Kind::Hex => Shape::Hex(if alone { 2 * slot.len as u32 } else { 0 }),
-        Notation::Digits if matches!(slot.kind.base(), Kind::HexDigits { .. }) => Shape::Hex(slot.len as u32),
+        Notation::Digits if matches!(slot.kind.base(), Kind::HexDigits { .. }) => {
+            if alone {
+                Shape::Hex(slot.len as u32)
+            } else {
+                Shape::Digits
+            }
+        }
         Notation::Digits | Notation::Whole => Shape::Whole,
         Notation::Float => Shape::Number,
         Notation::Bits if alone => Shape::Bits(8 * slot.len as u32),
         Notation::Bits | Notation::Time => Shape::Plain,
         Notation::Text => Shape::Raw,
+    }
+}
+
+/// The same in a field whose size varies.
+fn shortest(slot: &Slot, alone: bool) -> Shape {
+    match shape(slot, alone) {
+        Shape::Hex(_) if matches!(slot.kind.base(), Kind::HexDigits { .. }) => Shape::Digits,
+        Shape::Hex(_) => Shape::Hex(0),
+        Shape::Bits(_) => Shape::Bits(0),
+        other => other,
     }
 }
 
@@ -130,7 +147,11 @@ fn constant(calc: &Calc) -> Option<String> {
             let text = format!("{number:0width$X}", width = digits as usize);
             if text.len() % 2 == 1 { format!("0{text}") } else { text }
         }
-        Shape::Bits(bits) if number >= 0 => format!("{number:0width$b}", width = bits as usize),
+        Shape::Digits if number >= 0 => format!("{number:X}"),
+        Shape::Bits(bits) if number >= 0 => {
+            let whole = 8 * (64 - number.leading_zeros() as usize).div_ceil(8).max(1);
+            format!("{number:0width$b}", width = if bits == 0 { whole } else { bits as usize })
+        }
         _ => number.to_string(),
     })
 }

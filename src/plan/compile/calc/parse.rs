@@ -170,6 +170,10 @@ impl<'t> Parser<'t> {
             _ => return self.single(),
         };
         self.advance()?;
+        if let (Token::Least(_), Unary::Minus) = (self.next.0, op) {
+            self.advance()?;
+            return self.node(at, What::Number(Num::Int(i64::MIN)));
+        }
         let inner = self.deeper(Self::unary)?;
         self.node(at, What::Unary(op, Box::new(inner)))
     }
@@ -196,6 +200,7 @@ impl<'t> Parser<'t> {
                 Ok(inner)
             }
             Token::Name(name) => self.named(name, at),
+            Token::Least(text) => Err(self.lexer.error(at, Wrong::Number(text.into()))),
             _ => Err(self.unexpected("a value")),
         }
     }

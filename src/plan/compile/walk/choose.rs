@@ -68,6 +68,8 @@ impl Encoder<'_> {
         let outer = self.draft.begin_case();
         let was_case = std::mem::replace(&mut self.is_case, true);
         let point = self.draft.point();
+        // Of cases one alone is there.
+        let decided = self.decided.clone();
         if let Some(case) = case {
             self.fields(diags, (Some(node), case), &Given::Cases(list), &mut fields.clone());
         }
@@ -75,6 +77,7 @@ impl Encoder<'_> {
             self.pad(diags, (node, *len), point);
         }
         self.is_case = was_case;
+        self.decided = decided;
         self.draft.end_case(outer)
     }
 

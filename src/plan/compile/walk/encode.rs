@@ -5,6 +5,7 @@ use super::super::field::{self, Area};
 use super::super::fields::Values;
 use super::super::moved::area_of;
 use super::copy::{self, counted};
+use super::decided::Decided;
 use super::each::{ITEM, Mapped};
 use super::group::Open;
 use super::layout::WalkDraft;
@@ -65,6 +66,7 @@ pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
         item: None,
         item_of: None,
         is_case: false,
+        decided: Vec::new(),
         is_over: false,
     };
     let given = Given::Rule(sources.values, sources.moved);
@@ -133,6 +135,8 @@ pub(super) struct Encoder<'a> {
     pub(super) item_of: Option<u32>,
     /// The case that is being written is one of several: what it counts is not known.
     pub(super) is_case: bool,
+    /// What has determined numbers so far.
+    pub(super) decided: Vec<Decided>,
     is_over: bool,
 }
 
@@ -222,6 +226,8 @@ impl Encoder<'_> {
         fields: &mut Fields,
     ) {
         let walk = self.walk().clone();
+        // Another item has a number of its own.
+        self.decided.retain(|decided| !decided.is_of(&walk, node));
         let own = self.of.draft.values.get(node as usize).and_then(Option::as_ref);
         let is_computed = given.is_none() && walk.is_computed(node);
         if is_computed {
@@ -381,15 +387,18 @@ impl Encoder<'_> {
         // If type or byte order differs, copy through the text notation.
         let part = Part::Field { at: asked.at, slot: asked.slot.clone() };
         let value = Expr { parts: Box::new([part]), bytes_max: 0 };
-        (fits && !varies).then(|| Copied::Text(put::text(value, slot, false, &until), len))
+        // A value that its end or its size does not allow is seen while serving, and counts as one that does not fit.
+        let may = if *varies { copy::same_kind(slot, &asked.slot) } else { fits };
+        may.then(|| Copied::Text(put::text(value, slot, *varies, &until), if *varies { slot.len } else { len }))
     }
 
-    /// Hex digits are copied through their notation, which is in upper case.
+    /// Hex digits are copied through their notation, which is in upper case; so is what may be too long here, or have the field's end.
     pub(super) fn as_text(&self, node: u32, request: &Arc<Walk>, path: Path) -> Option<Copied> {
         let What::Field { slot, varies } = &self.walk().nodes[node as usize].what else { return None };
         let asked = request.element(path)?;
-        let fits = if *varies { asked.slot.len <= slot.len } else { !asked.varies && asked.slot.len == slot.len };
-        let is_text = fits && copy::same_kind(slot, &asked.slot) && matches!(slot.kind.base(), Kind::HexDigits { .. });
+        let fits = *varies || (!asked.varies && asked.slot.len == slot.len);
+        let is_digits = matches!(slot.kind.base(), Kind::HexDigits { .. });
+        let is_text = fits && copy::same_kind(slot, &asked.slot) && (*varies || is_digits);
         let value = Expr { parts: Box::new([Part::Walked(Box::new(asked))]), bytes_max: 0 };
         is_text.then(|| Copied::Text(put::text(value, slot, *varies, &self.until(node)), slot.len))
     }
@@ -584,6 +593,10 @@ impl Encoder<'_> {
     ) {
         let walk = self.walk().clone();
         let Counted { by, times, add, .. } = counted;
+        let known = if is_list { items.1.is_none().then_some(items.0) } else { self.draft.len_since(point) };
+        if self.is_decided(diags, counted, (name, is_list, known)) {
+            return;
+        }
         // Known bytes that the number may be written into now, and where it is written later.
         let (pool, target) = match by.place {
             Place::Frame(at) if (self.of.gives)(at).is_some_and(|given| gives(counted, &given)) => return,
@@ -592,7 +605,6 @@ impl Encoder<'_> {
                 let number = walk.marks.get(usize::from(mark)).copied().unwrap_or_default();
                 match (fields.get(&number).copied(), counted.bits) {
                     (Some(Written::Gap(gap)), None) => {
-                        // If a field counts several nodes, the first one determines it.
                         fields.insert(number, Written::Other);
                         (Some(gap.at), Draft::target(gap))
                     }
@@ -602,7 +614,7 @@ impl Encoder<'_> {
                 }
             }
         };
-        let known = if is_list { items.1.is_none().then_some(items.0) } else { self.draft.len_since(point) };
+        self.decided.push(Decided::new(counted, name, known));
         let (own, copied) = items;
         if let Some(known) = known {
             let Some(number) = said(known, *times, *add).filter(|&number| counts(&by.slot, counted.bits) >= number)

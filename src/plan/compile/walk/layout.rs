@@ -89,6 +89,7 @@ pub fn layout(
         diags.error(list.first().map_or_else(Pos::default, |raw| raw.pos), text);
         return None;
     }
+    lengths::hold(diags, around, &fixed, (list, around.fixed_len + span.least));
     let walk = Walk {
         at,
         tail_len,

@@ -60,6 +60,34 @@ pub(super) fn walked(diags: &mut Diags, compiler: &Compiler<'_>, list: &[(u32, A
     out
 }
 
+/// Reports a `max` with which a length in digits would have more of them than its field. `least`: bytes of the data frame without that
+/// field.
+pub(super) fn hold(
+    diags: &mut Diags,
+    around: Around<'_>,
+    own: &[LengthField],
+    (list, least): (&[At<RawField>], usize),
+) {
+    if around.template.data_len_fixed.is_some() {
+        return;
+    }
+    let all = || around.template.lengths.iter().chain(own).filter(|length| length.per_data > 0);
+    for raw in list.iter().filter(|raw| raw.items.is_none()) {
+        let Some(max) = &raw.max else { continue };
+        let most = (least as i64).saturating_add_unsigned(max.value);
+        let number = |length: &LengthField| most.saturating_mul(length.per_data).saturating_add(length.base);
+        let wrong = |length| {
+            let number = u64::try_from(number(length)).unwrap_or(0);
+            field::digits_hold(length.digits, number, length.len).err()
+        };
+        if let Some(wrong) = all().find_map(wrong) {
+            let name = raw.name.as_ref().map_or("", |name| &*name.value);
+            let text = format!("with {} bytes of `{name}` the length of the data frame is {wrong}", max.value);
+            diags.error(max.pos, text);
+        }
+    }
+}
+
 fn one(diags: &mut Diags, around: Around<'_>, (raw, slot, at): (&At<RawField>, &Slot, Offset)) -> Option<LengthField> {
     let name = raw.name.as_ref().map_or("", |name| &*name.value);
     if let Err(wrong) = holds_number(slot) {

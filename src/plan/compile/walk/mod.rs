@@ -15,6 +15,7 @@
 mod choose;
 mod copy;
 pub mod counts;
+mod decided;
 mod each;
 pub mod encode;
 mod extent;

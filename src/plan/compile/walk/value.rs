@@ -85,7 +85,7 @@ impl Encoder<'_> {
         }
         let scope = Indexed { inner: self.of.scope, index: self.index, item: self.item_scope() };
         let expr = match expr::parse(text, &scope) {
-            Ok(expr) => calc::fitted(expr, at.slot),
+            Ok(expr) => calc::fitted(expr, at.slot, at.varies),
             Err(wrong) => {
                 diags.error(value.pos, wrong);
                 return None;
