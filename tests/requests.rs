@@ -127,8 +127,8 @@ fn the_size_of_a_reply_with_texts_of_one_length_is_known() {
         let mut product = Product::strict(&template, json!({"01": {"data": {"qn": value}}}));
         let device = product.fleet.fsus[0].devices[0].clone();
         let forms = forms_to(&device.template, &device.rules[0][0].replies[0], &request);
-        assert_eq!(forms.is_some(), is_known, "{value}");
-        let Some(forms) = forms else { return };
+        assert_eq!(forms.is_ok(), is_known, "{value}");
+        let Ok(forms) = forms else { return };
         let Outcome::Reply(got, _) = product.respond(&request, Clock::parse("2026-01-12T17:30:03")) else {
             panic!("no reply: {value}")
         };

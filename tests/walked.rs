@@ -628,10 +628,7 @@ fn a_client_gives_elements_by_name() {
     check(&[("items.0.tag", "77")], Ok("02 7700"));
     check(&[("items.1.tag", "77")], Err("`items.1.tag` does not lie in the request"));
     check(&[("itemz", "[]")], Err("no field `itemz` in the request of 01"));
-    check(
-        &[("items.0.tag", "777")],
-        Err("items.0.tag: `777` is `777` is longer than the field (1 byte holds 2 hex digits)"),
-    );
+    check(&[("items.0.tag", "777")], Err("items.0.tag: `777` is longer than the field (1 byte holds 2 hex digits)"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub mod echo;
 
 use crate::expect::echo::{Echo, Takes};
 use fsu_core::client::layouts::{Reply, as_it_is, replies_of};
-use fsu_core::predict::{Form, Origin, Telltale, forms_to};
+use fsu_core::predict::{Form, Open, Origin, Telltale, forms_to};
 use fsu_plan::model::field::Offset;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::Payload;
@@ -134,8 +134,8 @@ pub struct Expect {
     entries: Box<[Box<[usize]>]>,
     /// What every form takes over from the request.
     echo: Echo,
-    /// The size of some reply depends on more than the request.
-    is_open: bool,
+    /// Why the size of some reply is not known.
+    open: Option<Open>,
     /// Other layouts that replies have.
     others: Box<[Arc<Template>]>,
     /// Replies of bytes as they are: on the wire, and the bytes.
@@ -148,11 +148,11 @@ impl Expect {
         let template = &*device.template;
         let mut shapes: Vec<Shape> = Vec::new();
         let mut entries: Vec<Box<[usize]>> = Vec::new();
-        let mut is_open = false;
+        let mut open = None;
         let (mut others, mut plain) = (Vec::<Arc<Template>>::new(), Vec::new());
         for Reply { template: of, reply } in rules.into_iter().flat_map(|rule| replies_of(device, rule)) {
             let known = forms_to(of, reply, request);
-            is_open |= known.is_none();
+            open = open.or(known.as_ref().err().copied());
             let is_plain = matches!(reply.payload, Payload::Raw);
             if is_plain {
                 plain.push(as_it_is(template, &reply.frame.to_vec()));
@@ -195,7 +195,7 @@ impl Expect {
             key,
             entries: entries.into(),
             echo,
-            is_open,
+            open,
             others: others.into(),
             plain: plain.into(),
         }
@@ -219,15 +219,15 @@ impl Expect {
             key: [].into(),
             entries: [].into(),
             echo,
-            is_open: false,
+            open: None,
             others: [].into(),
             plain: [].into(),
         }
     }
 
-    /// Whether the size of some reply depends on more than the request, so that it is not known what is right.
-    pub fn is_open(&self) -> bool {
-        self.is_open
+    /// Why the size of some reply is not known: then it is not known what is right either.
+    pub fn open(&self) -> Option<Open> {
+        self.open
     }
 
     /// Wire sizes of the inner frame that a good reply may have, shortest first; for cutting streams.

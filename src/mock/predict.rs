@@ -12,6 +12,7 @@ use fsu_plan::model::reply::{Patch, Reply};
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::inner::write_lengths;
 use std::sync::Arc;
+pub use varying::Open;
 
 /// Where a byte of a reply comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,17 +137,20 @@ fn telltale(reply: &Reply, refusing: bool) -> Option<Telltale> {
     Some(Telltale { at: refusal.at, len: refusal.len, ok: Arc::clone(&refusal.ok), refusing })
 }
 
-/// [`forms`] of a reply to a request that is known; `None`: the size of one depends on more than the request.
-pub fn forms_to(template: &Template, reply: &Reply, request: &[u8]) -> Option<Vec<Form>> {
+/// [`forms`] of a reply to a request that is known.
+///
+/// # Errors
+/// The size of one is not known.
+pub fn forms_to(template: &Template, reply: &Reply, request: &[u8]) -> Result<Vec<Form>, Open> {
     let steps = match &reply.payload {
         Payload::Walked(steps) => steps,
-        Payload::Raw => return Some(vec![Form::whole(template, reply)]),
-        _ => return Some(forms(template, reply)),
+        Payload::Raw => return Ok(vec![Form::whole(template, reply)]),
+        _ => return Ok(forms(template, reply)),
     };
     let whole = Form { frame: reply.frame.to_vec(), origins: origins(reply), telltale: telltale(reply, false) };
     let whole = varying::insert((template, reply), steps, request, whole)?.sealed(template);
     let emptied = reply.refusal.is_some().then(|| Form::emptied(template, reply));
-    Some([whole].into_iter().chain(emptied).collect())
+    Ok([whole].into_iter().chain(emptied).collect())
 }
 
 /// All forms that a reply of a rule may have: as it is, and empty where it may refuse. Of one whose size varies, without the

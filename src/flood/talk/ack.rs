@@ -1,7 +1,7 @@
 //! The frame that acknowledges a message: a request to the device, whose fields of equal name are the message's.
 
 use crate::talk::forms::Form;
-use fsu_core::client::request::{RequestError, entry, finish, set};
+use fsu_core::client::request::{RequestError, build, entry, finish, set};
 use fsu_core::walked::values;
 use fsu_plan::config::at::{At, Json};
 use fsu_plan::model::calc::Asked;
@@ -81,18 +81,15 @@ impl Ack {
             return Err(AckError::NoRequest { message: message.into(), vendor: device.vendor.to_string() });
         };
         let wrong = |why| AckError::Value { message: message.into(), why };
-        let mut sample = command.sample.to_vec();
-        let (mut asked, mut given) = (Vec::new(), Vec::new());
+        let (mut asked, mut given, mut constants) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in ack.data.iter() {
             given.push(&**name);
             match value {
-                AckValue::Constant(value) => {
-                    let text = text_of(value);
-                    set(&template, command, (name, &text), &mut sample).map_err(wrong)?;
-                }
+                AckValue::Constant(value) => constants.push((name.to_string(), text_of(value))),
                 AckValue::Copy(field) => asked.push((field.clone(), name.clone())),
             }
         }
+        let sample = build(&template, command, &constants).map_err(wrong)?;
         let matches: Vec<_> = ack.matches.iter().filter_map(both_fixed).collect();
         let kept = kept(&template, command, sample.len(), &given);
         let said = said(form);

@@ -163,8 +163,8 @@ fn of_reply(device: &Device, frame: FrameOf, reply: &Reply) -> Vec<Form> {
     let command = frame.command.map(|number| number as usize);
     let known = forms_to(template, reply, &[]);
     let walk = command.and_then(|number| template.commands.get(number)).and_then(|command| command.reply_walk());
-    let is_open = known.is_none();
-    let shapes = known.unwrap_or_else(|| predict::forms(template, reply));
+    let is_open = known.is_err();
+    let shapes = known.unwrap_or_else(|_| predict::forms(template, reply));
     let form = |shape: predict::Form| {
         let mut fixed = places(&shape.origins);
         // Behind what varies in size places move.

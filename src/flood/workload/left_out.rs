@@ -3,6 +3,7 @@
 use crate::workload::solve::write_equal;
 use fsu_core::answer::rule::candidates;
 use fsu_core::client::request::{field, finish};
+use fsu_core::predict::Open;
 use fsu_plan::model::field::{Constant, Field, Offset};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::Rule;
@@ -17,8 +18,8 @@ pub enum Why {
     Timeout,
     /// Every rule asks for values that its request does not carry.
     Values,
-    /// The size of a reply depends on more than its request.
-    Size,
+    /// The size of a reply is not known.
+    Size(Open),
     /// What the device remembers, or the clock, decides whether and how often it is answered.
     State,
 }
@@ -30,7 +31,9 @@ impl Why {
             Self::NoRule => "no rule answers it",
             Self::Timeout => "its rule is a `timeout`",
             Self::Values => "its rules ask for values (`when`) that its request does not carry",
-            Self::Size => "the size of its reply depends on more than the request",
+            Self::Size(Open::Beyond) => "the size of its reply depends on more than the request",
+            Self::Size(Open::Items) => "its reply makes a list of the request's items, whose size is not predicted",
+            Self::Size(Open::Misfit) => "a value of its reply has a size that what counts it cannot say",
             Self::State => "registers, memory or the clock (`when`) decide how many replies it has",
         }
     }
@@ -41,7 +44,9 @@ impl Why {
             Self::NoRule => "give it a rule",
             Self::Timeout => "name it in --mix, and silence is right",
             Self::Values => "give them with --values",
-            Self::Size => "give fields of variable size constants, or values of the request",
+            Self::Size(Open::Beyond) => "give fields of variable size constants, or values of the request",
+            Self::Size(Open::Items) => "copy the whole list (`#{list}#`), or give it as an array",
+            Self::Size(Open::Misfit) => "give the request other values with --values",
             Self::State => "give all its rules the same number of replies, and the last one no `when`",
         }
     }

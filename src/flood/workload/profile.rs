@@ -10,7 +10,7 @@ use crate::workload::values::{FloodValues, Value, ValueError};
 use fsu_core::answer::build::{Inputs, text};
 use fsu_core::answer::rule::matching;
 use fsu_core::client::own::Own;
-use fsu_core::client::request::{RequestError, field, finish, made_in, put, set};
+use fsu_core::client::request::{RequestError, build, field, finish, made_in, put};
 use fsu_core::client::varying::{covers, walk_of};
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
 use fsu_plan::model::field::{Field, Offset};
@@ -312,8 +312,8 @@ impl Profiles {
                     left_out.push((prepared.label, left_out::why(device, number, rule)));
                     continue;
                 }
-                if prepared.expect.is_open() {
-                    left_out.push((prepared.label, Why::Size));
+                if let Some(open) = prepared.expect.open() {
+                    left_out.push((prepared.label, Why::Size(open)));
                     continue;
                 }
                 if prepared.is_doubtful {
@@ -407,15 +407,14 @@ struct Filled<'a> {
 }
 
 fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Result<Filled<'a>, ProfileError> {
-    let mut raw = command.sample.to_vec();
     let of = |made: &MadeValue| (made.field.clone(), made.value.clone());
     let mut dynamic: Vec<(Field, Expr)> = command.made.iter().filter(|made| made.path.is_none()).map(of).collect();
     let mut varying: Vec<&MadeValue> = command.made.iter().filter(|made| made.path.is_some()).collect();
-    let mut given = Vec::new();
+    let (mut given, mut constants) = (Vec::new(), Vec::new());
     for (name, value) in wanted.values.of(&command.key_text)? {
         if walk_of(command, name).is_some() {
             if let Value::Static(text) = value {
-                set(template, command, (name, &text), &mut raw)?;
+                constants.push((name.to_owned(), text));
             }
             varying.retain(|made| !covers(command, name, made));
             continue;
@@ -425,12 +424,12 @@ fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Res
         dynamic.retain(|(made, _)| made.at != field.at);
         given.push(name);
         match value {
-            Value::Static(text) => {
-                set(template, command, (name, &text), &mut raw)?;
-            }
+            Value::Static(text) => constants.push((name.to_owned(), text)),
             Value::Dynamic(value) => dynamic.push((field.clone(), value)),
         }
     }
+    // All of them at once: a tag or a count may select what others are for.
+    let raw = build(template, command, &constants)?;
     // Their places follow from what was given.
     let placed = |made: &&MadeValue| Some((made_in(command, made, &raw)?.into_owned(), made.value.clone()));
     dynamic.extend(varying.iter().filter_map(placed));

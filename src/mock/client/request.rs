@@ -9,9 +9,12 @@ use fsu_plan::compile::field::{Area, outside, split_name};
 use fsu_plan::model::field::{Computed, Field};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::template::{Command, Encoding, Made, Template};
+use fsu_plan::model::walk::Walk;
 use fsu_plan::wire::inner::{self, Frame, encode_wire};
 use fsu_plan::wire::value::{self, Misfit};
+use fsu_plan::wire::walk;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Why a request cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +56,14 @@ pub enum RequestError {
     Outside {
         /// The field.
         field: String,
+    },
+    /// The values of fields of variable size do not fit.
+    #[error("{fields}: {why}")]
+    Varying {
+        /// Their names.
+        fields: String,
+        /// What is wrong, and what would be right.
+        why: String,
     },
     /// The value does not fit its field.
     #[error("{field}: `{value}` is {why}")]
@@ -120,12 +131,19 @@ pub fn build(template: &Template, command: &Command, values: &[(String, String)]
     let mut raw = command.sample.to_vec();
     // Those whose size varies are put together once, with all that is given of them.
     let walked = |(name, _): &&(String, String)| varying::walk_of(command, name).is_some();
-    for (name, value) in values.iter().filter(|value| !walked(value)) {
+    let fixed = || values.iter().filter(|value| !walked(value));
+    for (name, value) in fixed() {
         set(template, command, (name, value), &mut raw)?;
     }
     let given: Vec<(&str, &str)> = values.iter().filter(walked).map(|(name, text)| (&**name, &**text)).collect();
-    if let Some(walk) = command.request_walk().filter(|_| !given.is_empty()) {
+    // A tag or a count that is given selects other fields than the sample has.
+    let contradicts = |walk: &&Arc<Walk>| walk::check(walk, &raw).is_err();
+    if let Some(walk) = command.request_walk().filter(|walk| !given.is_empty() || contradicts(walk)) {
         varying::set((template, command), walk, &given, &mut raw)?;
+        // A size that is given stays, even if the values have another one.
+        for (name, value) in fixed() {
+            set(template, command, (name, value), &mut raw)?;
+        }
     }
     Ok(raw)
 }

@@ -11,7 +11,7 @@ use fsu_plan::config::at::{At, Json, Pos};
 use fsu_plan::config::diag::Diags;
 use fsu_plan::model::field::{Field, Offset, Slot};
 use fsu_plan::model::template::{Command, Made, Template};
-use fsu_plan::model::walk::Walk;
+use fsu_plan::model::walk::{Op, Place, Walk};
 use fsu_plan::wire::inner::write_lengths;
 use fsu_plan::wire::walk::locate;
 use std::sync::Arc;
@@ -51,7 +51,11 @@ pub fn set(
 ) -> Result<(), RequestError> {
     let outside = |name: &str| RequestError::Outside { field: name.to_owned() };
     let first = given.first().map_or("", |(name, _)| name);
-    let mut all = values(walk, raw).ok_or_else(|| outside(first))?;
+    // Where the bytes before them select other fields, these begin with what the template gives them.
+    let mut all = values(walk, raw).unwrap_or_default();
+    for (name, text) in given {
+        unselect(walk, &mut all, (name, text));
+    }
     for (name, text) in given {
         let parts: Vec<&str> = name.trim().split('.').collect();
         let value = At::nowhere(json(text));
@@ -86,8 +90,9 @@ pub fn set(
     let wrong = diags.list().first().map(|diag| diag.text.clone());
     let is_constant = wrong.is_none() && write(&steps, &mut frame);
     if let Some(why) = wrong.or_else(|| (!is_constant).then(|| "no constant".to_owned())) {
-        let (name, value) = given.first().copied().unwrap_or_default();
-        return Err(RequestError::Misfit { field: name.to_owned(), value: value.to_owned(), why });
+        let names: Vec<&str> = given.iter().map(|(name, _)| name.trim()).collect();
+        let fields = if names.is_empty() { "the request".to_owned() } else { names.join(", ") };
+        return Err(RequestError::Varying { fields, why });
     }
     pad(template, 0, &mut frame);
     let data_len = frame.len().saturating_sub(template.left_len + template.tail_len);
@@ -95,6 +100,46 @@ pub fn set(
     write_lengths(&walk.lengths, data_len, command.less, &mut frame);
     *raw = frame;
     Ok(())
+}
+
+/// Forgets the case of a choice whose selecting field gets another value.
+fn unselect(walk: &Walk, all: &mut Vec<(At<String>, At<Json>)>, (name, text): (&str, &str)) {
+    let Some(path) = walk.path(name.trim()) else { return };
+    let Some(mark) = walk.marks.iter().position(|&marked| marked == path.node) else { return };
+    let parent = walk.nodes[path.node as usize].parent;
+    let (around, own) = name.trim().rsplit_once('.').unwrap_or(("", name.trim()));
+    let around: Vec<&str> = around.split('.').filter(|part| !part.is_empty()).collect();
+    let Some(fields) = block(all, &around) else { return };
+    let is_same = |value: &Json| matches!(value, Json::Str(there) if there.eq_ignore_ascii_case(text.trim()));
+    if fields.iter().any(|(key, value)| key.value == own && is_same(&value.value)) {
+        return;
+    }
+    for node in walk.nodes.iter().filter(|node| node.parent == parent) {
+        let op = walk.ops.get(node.op as usize);
+        if matches!(op, Some(Op::Choice { by, .. }) if by.place == Place::Mark(mark as u8)) {
+            fields.retain(|(key, _)| *key.value != *node.name);
+        }
+    }
+}
+
+/// The fields at a path of members and items; `None`: there are none yet.
+fn block<'f>(
+    fields: &'f mut Vec<(At<String>, At<Json>)>,
+    path: &[&str],
+) -> Option<&'f mut Vec<(At<String>, At<Json>)>> {
+    let Some((name, rest)) = path.split_first() else { return Some(fields) };
+    let (_, value) = fields.iter_mut().find(|(key, _)| *key.value == **name)?;
+    match &mut value.value {
+        Json::Obj(inner) => block(inner, rest),
+        Json::Arr(items) => {
+            let (index, rest) = rest.split_first()?;
+            match &mut items.get_mut(index.parse::<usize>().ok()?)?.value {
+                Json::Obj(item) => block(item, rest),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// A value as it is given: JSON for lists and objects, else a text.

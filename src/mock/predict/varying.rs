@@ -12,13 +12,24 @@ use fsu_plan::wire::inner::write_lengths;
 use fsu_plan::wire::walk::{locate, said, write_count};
 use fsu_plan::wire::{value, varied};
 
-/// Puts that part into a form; `None`: its size depends on more than the request.
+/// Why the size of a reply is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// It depends on more than the request.
+    Beyond,
+    /// A list is made of the request's items.
+    Items,
+    /// What counts a field or list cannot say its size.
+    Misfit,
+}
+
+/// Puts that part into a form.
 pub(super) fn insert(
     (template, reply): (&Template, &Reply),
     steps: &Encode,
     request: &[u8],
     mut form: Form,
-) -> Option<Form> {
+) -> Result<Form, Open> {
     let (bytes, origins, marks) = (Vec::new(), Vec::new(), [0; OPEN_LENGTHS_MAX]);
     let mut draft = Draft { steps, request, bytes, origins, marks, spare: steps.most.saturating_sub(steps.least) };
     for op in &steps.ops {
@@ -38,9 +49,9 @@ pub(super) fn insert(
     write_lengths(&steps.lengths, data_len, reply.less, &mut form.frame);
     for length in &steps.lengths {
         let at = length.at.in_frame(form.origins.len());
-        form.origins.get_mut(at..at + length.len)?.fill(Origin::Constant);
+        form.origins.get_mut(at..at + length.len).ok_or(Open::Beyond)?.fill(Origin::Constant);
     }
-    Some(form)
+    Ok(form)
 }
 
 struct Draft<'a> {
@@ -78,7 +89,7 @@ impl Draft<'_> {
         rest.is_some()
     }
 
-    fn step(&mut self, op: &Put, form: &mut Form) -> Option<()> {
+    fn step(&mut self, op: &Put, form: &mut Form) -> Result<(), Open> {
         match op {
             Put::Bytes { from, to } => self.pool((*from, *to)),
             Put::Copy { from, len } => self.copy(from.in_frame(self.request.len()), *len),
@@ -91,7 +102,7 @@ impl Draft<'_> {
             Put::Number { len, .. } => self.push(&vec![0; *len], Origin::Unknown),
             Put::Text(text) if !text.varies => self.push(&vec![0; text.slot.len], Origin::Unknown),
             Put::Text(text) => {
-                let known = known(&text.value, self.request)?;
+                let known = known(&text.value, self.request).ok_or(Open::Beyond)?;
                 let mut bytes = Vec::new();
                 let ends = |bytes: &[u8]| !text.until.is_empty() && memchr::memmem::find(bytes, &text.until).is_some();
                 let fits = !known.is_empty() && varied::encode(&text.slot, &known, &mut bytes).is_ok() && !ends(&bytes);
@@ -101,16 +112,22 @@ impl Draft<'_> {
                     self.push(&bytes, Origin::Unknown);
                 }
             }
-            Put::Mark(mark) => *self.marks.get_mut(usize::from(*mark))? = self.bytes.len(),
+            Put::Mark(mark) => *self.marks.get_mut(usize::from(*mark)).ok_or(Open::Beyond)? = self.bytes.len(),
             Put::Length(length) => self.length(length, form)?,
             Put::Choose(choose) => self.choose(choose, form)?,
-            Put::Each(_) => return None,
+            Put::Each(_) => return Err(Open::Items),
         }
-        Some(())
+        Ok(())
     }
 
-    /// The case that the request selects; `None`: it depends on more.
-    fn choose(&mut self, choose: &Choose, form: &mut Form) -> Option<()> {
+    /// The case that the request selects.
+    fn choose(&mut self, choose: &Choose, form: &mut Form) -> Result<(), Open> {
+        let tag = self.tag(choose, form).ok_or(Open::Beyond)?;
+        choose.steps(&tag).unwrap_or_default().iter().try_for_each(|step| self.step(step, form))
+    }
+
+    /// What selects the case; `None`: it depends on more.
+    fn tag(&self, choose: &Choose, form: &Form) -> Option<Vec<u8>> {
         let (bytes, origins, at) = match choose.by {
             Target::Frame(at) => (&form.frame, &form.origins, at),
             Target::Mark(mark) => (&self.bytes, &self.origins, *self.marks.get(usize::from(mark))?),
@@ -120,19 +137,27 @@ impl Draft<'_> {
             Origin::Request(from) => self.request.get(from.in_frame(self.request.len())).copied(),
             Origin::Unknown => None,
         };
-        let tag = (at..at + choose.len).map(known).collect::<Option<Vec<u8>>>()?;
-        choose.steps(&tag).unwrap_or_default().iter().try_for_each(|step| self.step(step, form))
+        (at..at + choose.len).map(known).collect()
     }
 
-    fn length(&mut self, length: &PutLength, form: &mut Form) -> Option<()> {
-        let many = match &length.what {
+    fn length(&mut self, length: &PutLength, form: &mut Form) -> Result<(), Open> {
+        let many = self.many(length).ok_or(Open::Beyond)?;
+        let number = said(many, length.times, length.add).ok_or(Open::Misfit)?;
+        self.write(length, number, form).ok_or(Open::Beyond)
+    }
+
+    /// The bytes or items that a length counts.
+    fn many(&self, length: &PutLength) -> Option<usize> {
+        Some(match &length.what {
             Measure::Bytes(mark) => self.bytes.len() - self.marks.get(usize::from(*mark))?,
             Measure::Items { own, copied } => {
                 let items = copied.as_ref().and_then(|walked| locate(&walked.walk, self.request, &walked.path));
                 own + items.map_or(0, |found| found.count)
             }
-        };
-        let number = said(many, length.times, length.add)?;
+        })
+    }
+
+    fn write(&mut self, length: &PutLength, number: u64, form: &mut Form) -> Option<()> {
         let (bytes, origins, at) = match length.to {
             Target::Frame(at) => (&mut form.frame, &mut form.origins, at),
             Target::Mark(mark) => (&mut self.bytes, &mut self.origins, *self.marks.get(usize::from(mark))?),
