@@ -8,7 +8,7 @@ fn explained(template: &Value, sent: &str) -> String {
     explained_by(template, &json!({"01": {}}), sent)
 }
 
-/// The same with these rules.
+/// The same with these rules. Further arguments are behind a `|`.
 fn explained_by(template: &Value, rules: &Value, sent: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, file: &Value| std::fs::write(dir.path().join(name), file.to_string()).unwrap();
@@ -20,7 +20,7 @@ fn explained_by(template: &Value, rules: &Value, sent: &str) -> String {
     write("default.json", rules);
     let config = dir.path().to_str().unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fsu-mock"));
-    let output = command.args(["explain", "--config", config, "--fsu", "one", sent]).output().unwrap();
+    let output = command.args(["explain", "--config", config, "--fsu", "one"]).args(sent.split('|')).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -178,4 +178,50 @@ fn explain_knows_messages() {
         "7E 8100 86000001 0001 01 00 0A 0D",
         &["acknowledges the message login, where that waits for it", "verdict: an acknowledgement: it is not answered"],
     );
+}
+
+/// `68 cmd data.. 16`, with a data frame that varies in size; a reply is a byte alone, in a layout that only replies have.
+fn varying() -> Value {
+    json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true,
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [{"name": "start", "length": 1, "value": "68"}, {"name": "cmd", "length": 1},
+            {"name": "len", "length": 1, "type": "length", "of": ["data_frame"]}],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "16"}],
+        "data_frame": [{"data_frame_type": "01", "req_data_list": [
+            {"name": "n", "type": "uint", "length": 1}, {"name": "text", "type": "str", "length": {"field": "n"}, "max": 9},
+            {"name": "b", "length": 2}], "resp_data_list": []}]
+    }, "frames": {"short": {
+        "pdu_left": [{"name": "ack", "length": 1, "value": "E5"}],
+        "data_frame": [{"data_frame_type": "ack", "direction": "up"}]
+    }}})
+}
+
+#[test]
+fn explain_says_where_fields_of_variable_size_stop_fitting() {
+    let check = |sent: &str, expected: &[&str]| {
+        let text = explained(&varying(), sent);
+        assert!(expected.iter().all(|expected| text.contains(expected)), "{sent}: {text}");
+        assert!(!text.contains("key, size and constants fit"), "{sent}: {text}");
+    };
+    let not = "key and constants fit, and its fields do not";
+    check("68 01 03 02 41 42 16", &["expected: more bytes behind `text`", "found: 0 bytes", not]);
+    check("68 01 04 05 41 42 43 16", &["expected: more bytes behind `n`", "found: 3 bytes: 414243", not]);
+    check("68 01 03 0A 41 42 16", &["expected: a size, count or case that the template allows behind `n`", not]);
+    assert!(explained(&varying(), "68 01 05 02 41 42 00 00 16").contains("key, size and constants fit"));
+}
+
+#[test]
+fn explain_reads_what_only_replies_have() {
+    let rules = json!({"01": {"replies": [{"frame": "short/ack"}]}});
+    let check = |sent: &str, expected: &[&str]| {
+        let text = explained_by(&varying(), &rules, sent);
+        assert!(expected.iter().all(|expected| text.contains(expected)), "{sent}: {text}");
+    };
+    let reply = "by its layout, which only replies have";
+    check("E5", &[reply]);
+    check("E5|--cmd|01", &[reply]);
+    check("E5|--as|reply", &[reply]);
+    check("FF FF|--as|reply", &["no reply of the FSU", "bad_start"]);
+    check("68 01 00|--as|reply", &["no reply of the FSU", "(short)"]);
 }

@@ -113,7 +113,7 @@ pub(super) fn guess(fsu: &Fsu, devices: Range<usize>, wire: &[u8], cmd: Option<&
         let device = &fsu.devices[number];
         reply_layouts(device).filter_map(move |layout| of_layout(device, (number, layout), wire))
     });
-    let guesses = guesses.chain(others.filter(|_| cmd.is_none()));
+    let guesses = guesses.chain(others);
     // Ties go to the first one.
     let best = guesses.reduce(|best, next| if next.weight > best.weight { next } else { best });
     let said = messages::said(fsu, asked, wire).filter(|_| cmd.is_none());

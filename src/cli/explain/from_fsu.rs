@@ -26,6 +26,18 @@ impl Walk<'_> {
         item
     }
 
+    /// Bytes that are said to be a reply, and are no frame of the device: why.
+    pub(super) fn no_frame_from_fsu(&self, input: &[u8], device: usize) -> Item {
+        let mut item = item("bytes", 0, input);
+        if let Some(device) = self.fsu.devices.get(device) {
+            item.device = Some(answer::device_text(device));
+            item.faults.extend(answer::why_no_frame(device, input));
+        }
+        item.taken_for = Some("bytes from the FSU to a centre (--as reply)".into());
+        item.verdict = back::verdict("no reply of the FSU");
+        item
+    }
+
     /// An outer frame from the FSU: a reply or a heartbeat.
     pub(super) fn outer_from_fsu(&self, frame: &Escaped<'_>, offset: usize) -> Item {
         let fsu = self.fsu;

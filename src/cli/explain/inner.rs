@@ -209,6 +209,7 @@ pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Opt
         let command = &template.commands[number];
         let why = match misfit(command, frame, fixed) {
             Some(why) => why,
+            None if !ends(command, frame) => "key and constants fit, and its fields do not".into(),
             None if chosen == Some(number) => "key, size and constants fit".into(),
             None => "an entry before it fits".into(),
         };
@@ -232,6 +233,11 @@ pub(super) fn key_is(template: &Template, command: &Command, frame: &Frame<'_>) 
         inner::key(shape, frame.raw) == command.key
             && shape.table.find(command.key).is_some_and(|numbers| numbers.iter().any(here))
     })
+}
+
+/// Whether the fields of variable size fit.
+fn ends(command: &Command, frame: &Frame<'_>) -> bool {
+    command.request_walk().is_none_or(|walk| walk::check(walk, frame.raw).is_ok())
 }
 
 /// Why a command with the request's key does not match; `None` if it may.
@@ -401,6 +407,28 @@ fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String,
             let there = frame.raw.get(at..).unwrap_or_default();
             (Some(at), hex(&Right::Constant(constant).to_vec(there)), held(constant, frame.raw))
         }
-        None => (None, String::new(), String::new()),
+        None => {
+            let has = |command: &&Command| command.request_walk().is_some() && key_is(template, command, frame);
+            let command = command.or_else(|| template.commands.iter().find(has));
+            command.and_then(|command| stops(command, frame)).unwrap_or_default()
+        }
     }
+}
+
+/// Where the fields of variable size stop fitting, what would be right there, and what is there.
+fn stops(command: &Command, frame: &Frame<'_>) -> Option<(Option<usize>, String, String)> {
+    let walk = command.request_walk()?;
+    let (elements, wrong) = fsu_core::walked::elements(walk, frame.raw);
+    let (at, behind) = match elements.last() {
+        Some(last) => (last.to + last.ends, format!(" behind `{}`", last.path)),
+        None => (walk.at, String::new()),
+    };
+    let rest = frame.raw.get(at..frame.raw.len().saturating_sub(walk.tail_len)).unwrap_or_default();
+    let expected = match wrong? {
+        Wrong::Short => format!("more bytes{behind}"),
+        Wrong::Bad => format!("a size, count or case that the template allows{behind}"),
+    };
+    let left = count(rest.len(), "byte");
+    let found = if rest.is_empty() { left } else { format!("{left}: {}", hex(rest.get(..8).unwrap_or(rest))) };
+    Some((Some(at), expected, found))
 }

@@ -95,6 +95,8 @@ pub(super) enum Taken {
     Request(usize, bool),
     /// A reply's inner frame. True if it may also be a request.
     Reply(Guess, bool),
+    /// No frame of this device, though it is said to be a reply.
+    NoReply(usize),
 }
 
 /// Decides what the bytes are.
@@ -110,6 +112,7 @@ pub(super) fn take(fsu: &Fsu, bytes: &[u8], said: &Said) -> Taken {
         None => reply > request || guess.as_ref().is_some_and(Guess::is_no_request),
     };
     match guess {
+        None if is_reply => Taken::NoReply(device),
         Some(guess) if is_reply => {
             // A frame without a key may belong to any command.
             let least = if reply == Weight::Keyless { Weight::Framed } else { Weight::Command };

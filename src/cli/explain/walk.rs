@@ -92,6 +92,7 @@ impl<'a> Walk<'a> {
         let mut items = match take(self.fsu, input, &self.said) {
             Taken::Outer => self.udp(input),
             Taken::Reply(guess, also_request) => vec![self.inner_from_fsu(input, &guess, also_request)],
+            Taken::NoReply(device) => vec![self.no_frame_from_fsu(input, device)],
             Taken::Request(device, also_reply) => {
                 let items = match self.fsu.transport {
                     Transport::Udp => vec![self.inner_of_udp(input, device)],
