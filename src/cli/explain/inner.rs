@@ -401,18 +401,14 @@ fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String,
     }
     let lengths = command.map(|command| &command.lengths);
     let wrong = lengths.into_iter().flatten().find(|constant| !inner::carries(constant, frame.raw));
-    match wrong {
-        Some(constant) => {
-            let at = constant.at.in_frame(frame.raw.len());
-            let there = frame.raw.get(at..).unwrap_or_default();
-            (Some(at), hex(&Right::Constant(constant).to_vec(there)), held(constant, frame.raw))
-        }
-        None => {
-            let has = |command: &&Command| command.request_walk().is_some() && key_is(template, command, frame);
-            let command = command.or_else(|| template.commands.iter().find(has));
-            command.and_then(|command| stops(command, frame)).unwrap_or_default()
-        }
+    if let Some(constant) = wrong {
+        let at = constant.at.in_frame(frame.raw.len());
+        let there = frame.raw.get(at..).unwrap_or_default();
+        return (Some(at), hex(&Right::Constant(constant).to_vec(there)), held(constant, frame.raw));
     }
+    let has = |command: &&Command| command.request_walk().is_some() && key_is(template, command, frame);
+    let command = command.or_else(|| template.commands.iter().find(has));
+    command.and_then(|command| stops(command, frame)).unwrap_or_default()
 }
 
 /// Where the fields of variable size stop fitting, what would be right there, and what is there.
