@@ -205,8 +205,8 @@ fn explain_says_where_fields_of_variable_size_stop_fitting() {
         assert!(!text.contains("key, size and constants fit"), "{sent}: {text}");
     };
     let not = "key and constants fit, and its fields do not";
-    check("68 01 03 02 41 42 16", &["expected: more bytes behind `text`", "found: 0 bytes", not]);
-    check("68 01 04 05 41 42 43 16", &["expected: more bytes behind `n`", "found: 3 bytes: 414243", not]);
+    check("68 01 03 02 41 42 16", &["expected: more bytes behind `text`", "found:    0 bytes", not]);
+    check("68 01 04 05 41 42 43 16", &["expected: more bytes behind `n`", "found:    3 bytes: 414243", not]);
     check("68 01 03 0A 41 42 16", &["expected: a size, count or case that the template allows behind `n`", not]);
     assert!(explained(&varying(), "68 01 05 02 41 42 00 00 16").contains("key, size and constants fit"));
 }
@@ -222,6 +222,6 @@ fn explain_reads_what_only_replies_have() {
     check("E5", &[reply]);
     check("E5|--cmd|01", &[reply]);
     check("E5|--as|reply", &[reply]);
-    check("FF FF|--as|reply", &["no reply of the FSU", "bad_start"]);
+    check("FF FF FF FF|--as|reply", &["no reply of the FSU", "bad_start"]);
     check("68 01 00|--as|reply", &["no reply of the FSU", "(short)"]);
 }

@@ -415,10 +415,12 @@ fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String,
 fn stops(command: &Command, frame: &Frame<'_>) -> Option<(Option<usize>, String, String)> {
     let walk = command.request_walk()?;
     let (elements, wrong) = fsu_core::walked::elements(walk, frame.raw);
-    let (at, behind) = match elements.last() {
-        Some(last) => (last.to + last.ends, format!(" behind `{}`", last.path)),
-        None => (walk.at, String::new()),
+    let before = |field: &&Field| field.at.0 >= 0 && field.at.in_frame(frame.raw.len()) + field.slot.len == walk.at;
+    let (at, last) = match elements.last() {
+        Some(last) => (last.to + last.ends, Some(&*last.path)),
+        None => (walk.at, command.request.iter().flatten().find(before).map(|field| &*field.name)),
     };
+    let behind = last.map_or_else(String::new, |name| format!(" behind `{name}`"));
     let rest = frame.raw.get(at..frame.raw.len().saturating_sub(walk.tail_len)).unwrap_or_default();
     let expected = match wrong? {
         Wrong::Short => format!("more bytes{behind}"),
