@@ -40,6 +40,18 @@ pub enum TargetError {
     /// An FSU whose port the kernel chose.
     #[error("{0} has port 0: --ports FILE with what `run` printed tells its port")]
     NoPort(Box<str>),
+    /// `--host` puts two FSUs at one address.
+    #[error(
+        "--host puts `{first}` and `{second}` at {address}: they differ in their hosts alone (leave --host out, or choose FSUs with --fsu)"
+    )]
+    OneAddress {
+        /// The FSU that has it.
+        first: Box<str>,
+        /// The next one.
+        second: Box<str>,
+        /// The address.
+        address: SocketAddr,
+    },
     /// Commands of the mix that no device has.
     #[error("--mix: no device of these FSUs has the command {0}")]
     UnknownCommand(String),
@@ -144,13 +156,19 @@ impl Choice {
         wanted: &Wanted,
         profiles: &mut Profiles,
     ) -> Result<Vec<AskedFsu>, TargetError> {
-        let mut targets = Vec::new();
+        let mut targets: Vec<AskedFsu> = Vec::new();
+        let mut taken = HashMap::new();
         for &fsu in chosen {
             let Some(profile) = profiles.of(fsu, wanted)? else { continue };
             let nowhere = self.listens.then_some(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
             let Some(address) = self.address(fsu).or(nowhere) else {
                 return Err(TargetError::NoPort((&*fsu.name).into()));
             };
+            if self.host.is_some()
+                && let Some(first) = taken.insert(address, &*fsu.name)
+            {
+                return Err(TargetError::OneAddress { first: first.into(), second: (&*fsu.name).into(), address });
+            }
             let rtn_flag = fsu.accept_rtn_flags.asked();
             targets.push(AskedFsu {
                 name: (&*fsu.name).into(),

@@ -1,6 +1,6 @@
 //! An entry of `fsu_list` to FSUs: defaults, `count`, names, ids and addresses.
 
-use super::address::{Ports, address, allow, with_port};
+use super::address::{Ports, allow};
 use super::connect;
 use super::device::{Devices, SharedDevices};
 use super::effect;
@@ -9,6 +9,7 @@ use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
 use super::number::{milliseconds, whole};
 use super::params;
+use super::ranges::{self, Places};
 use super::tls;
 use crate::config::at::{At, Pos};
 use crate::config::de::shown;
@@ -30,8 +31,8 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-/// FSUs of one run. A machine has no ports for a million sockets; each FSU costs about 400 bytes.
-pub const FSUS_MAX: usize = 100_000;
+/// FSUs of one configuration, of which a run may serve a part. Each FSU costs about 400 bytes of a run.
+pub const FSUS_MAX: usize = 1_000_000;
 /// Charged for each FSU: its part of the plan, without its state while it serves.
 const FSU_BYTES: usize = size_of::<Fsu>() + 512;
 /// Longest FSU name: with time and rotation number behind it, it is a file name (255 bytes on Linux).
@@ -61,8 +62,7 @@ struct Entry<'r> {
     raw: &'r At<RawFsu>,
     transport: Option<Transport>,
     id: Option<FsuId>,
-    ip: Option<SocketAddr>,
-    port: Option<u64>,
+    places: Option<Places>,
     count: u64,
     messages: Arc<[Message]>,
     client_timeout_ms: u64,
@@ -126,7 +126,7 @@ impl<'f> Fsus<'f> {
             let id_hex = id.map(|id| hex::encode_upper(id.given())).unwrap_or_default();
             // Compiled even after errors: its files may have more.
             let compiled = devices.of(loader, &list, dir.pos, &id_hex);
-            let Some((one, compiled)) = entry.one(&mut loader.diags, number, id).zip(compiled) else { return };
+            let Some((one, compiled)) = entry.one(number, id).zip(compiled) else { return };
             if !self.is_apart(&mut loader.diags, &entry, &one) {
                 return;
             }
@@ -155,8 +155,7 @@ impl<'f> Fsus<'f> {
             diags.error(pos, format!("a second FSU named `{name}`"));
         }
         let Some(other) = self.ports.claim(*transport, *bind, name) else { return true };
-        let pos = entry.raw.port.as_ref().map_or(entry.raw.pos, |port| port.pos);
-        diags.error(pos, format!("{} {bind} of `{name}` is taken by `{other}`", transport.name()));
+        diags.error(ranges::pos(entry.raw), format!("{} {bind} of `{name}` is taken by `{other}`", transport.name()));
         false
     }
 
@@ -217,9 +216,10 @@ impl<'r> Entry<'r> {
             None => Some(FsuId::default()),
         };
         let connect = connect::connect(diags, raw, transport, first);
-        let ip = address(diags, raw.host.as_ref());
-        let port = port(diags, raw);
         let count = count(diags, raw);
+        let places = ranges::places(diags, raw);
+        let count_pos = raw.count.as_ref().map_or(raw.pos, |count| count.pos);
+        let places = places.filter(|places| places.suffice(diags, count, raw, count_pos));
         if let (Some(raw), Some(id)) = (&raw.fsuid, id) {
             looks_like_text(diags, raw, id, count);
         }
@@ -255,8 +255,7 @@ impl<'r> Entry<'r> {
             raw,
             transport,
             id,
-            ip,
-            port,
+            places,
             count,
             messages,
             client_timeout_ms,
@@ -306,24 +305,21 @@ impl<'r> Entry<'r> {
     }
 
     /// Name and address of an FSU; `None` after an error.
-    fn one(&self, diags: &mut Diags, number: u64, id: Option<FsuId>) -> Option<One> {
-        let (id, ip, port, name, transport) = (id?, self.ip?, self.port?, self.raw.fsuname.as_ref()?, self.transport?);
+    fn one(&self, number: u64, id: Option<FsuId>) -> Option<One> {
+        let (id, places, name, transport) = (id?, self.places?, self.raw.fsuname.as_ref()?, self.transport?);
         let name = if self.count == 1 { name.value.clone() } else { format!("{}_{:05}", name.value, number + 1) };
-        let port_here = if port == 0 { 0 } else { port + number };
-        let Ok(port_here) = u16::try_from(port_here) else {
-            let text = format!("ports {port} to {} run past 65535", port + self.count - 1);
-            diags.error(self.count_pos(), text);
-            return None;
-        };
-        let ip = match &self.connect {
+        let mut bind = places.at(number)?;
+        match &self.connect {
             Some(connect) => {
-                let host = self.raw.host.as_ref().map(|_| ip);
-                connect::bind(connect, transport, self.before.wrapping_add(number as u32), host)
+                let host = self.raw.host.as_ref().and(places.first());
+                let port = bind.port();
+                bind = connect::bind(connect, transport, self.before.wrapping_add(number as u32), host);
+                bind.set_port(port);
             }
             None if self.raw.connect.is_some() => return None,
-            None => ip,
-        };
-        Some(One { id, name, bind: with_port(ip, port_here), transport })
+            None => {}
+        }
+        Some(One { id, name, bind, transport })
     }
 }
 
@@ -336,21 +332,6 @@ fn transport(diags: &mut Diags, entry: &At<RawFsu>) -> Option<Transport> {
         return None;
     };
     field::given_word(diags, given)
-}
-
-fn port(diags: &mut Diags, entry: &At<RawFsu>) -> Option<u64> {
-    let Some(port) = &entry.port else {
-        if entry.connect.is_some() {
-            return Some(0);
-        }
-        diags.missing(entry.pos, "port", "0 for any free one");
-        return None;
-    };
-    if port.value > 65_535 {
-        diags.error(port.pos, format!("port {} (0 for any free one, to 65535)", port.value));
-        return None;
-    }
-    Some(port.value)
 }
 
 fn count(diags: &mut Diags, entry: &At<RawFsu>) -> u64 {

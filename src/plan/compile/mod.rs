@@ -54,6 +54,7 @@ mod own_value;
 mod params;
 pub mod payload;
 pub mod profile;
+mod ranges;
 mod registers;
 pub mod reply;
 pub mod rule_files;

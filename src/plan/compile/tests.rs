@@ -21,6 +21,7 @@ mod limits;
 mod memory;
 mod messages;
 mod parsed;
+mod ranges;
 mod readings;
 mod rule_files;
 mod rules;

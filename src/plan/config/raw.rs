@@ -102,8 +102,13 @@ pub struct RawFsu {
     pub fsuid: Option<At<String>>,
     /// Listen address. Default 127.0.0.1.
     pub host: Option<At<String>>,
+    /// Listen addresses of `count` FSUs in turn, instead of `host`: a network (`127.1.0.0/16`) or FIRST-LAST.
+    pub hosts: Option<At<String>>,
     /// Listen port; 0: any free one.
     pub port: Option<At<u64>>,
+    /// Listen ports of `count` FSUs in turn, instead of `port`: FIRST-LAST (`22001-42000`). With `hosts`: all ports of the first
+    /// address, then those of the next one.
+    pub ports: Option<At<String>>,
     /// udp, tcp, datagram or broadcast.
     pub protocol_type: Option<At<String>>,
     /// Seconds between heartbeats (udp). Default 120.
@@ -114,7 +119,7 @@ pub struct RawFsu {
     pub heartbeat_reply: Option<At<bool>>,
     /// Directory that holds fsu_devices.json.
     pub config_dir: Option<At<String>>,
-    /// Number of FSUs that this entry makes: port + i, name `_00001`…, id's trailing digits + i. Default 1.
+    /// Number of FSUs that this entry makes: port + i (or as `hosts` and `ports` say), name `_00001`…, id's trailing digits + i. Default 1.
     pub count: Option<At<u64>>,
     /// Seconds without a frame after which a centre is offline (udp). Default 360.
     pub client_timeout: Option<At<f64>>,

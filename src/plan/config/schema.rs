@@ -102,6 +102,7 @@ const ONE_OF: &[(&str, &[&[&str]])] = &[
         "Fsu",
         &[
             &["fsuname", "port", "protocol_type", "config_dir"],
+            &["fsuname", "ports", "protocol_type", "config_dir"],
             &["fsuname", "connect", "protocol_type", "config_dir"],
             &["template"],
         ],

@@ -16,11 +16,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 /// Columns that are keys of an FSU: those whose values are a text, a number, or true and false.
-pub const COLUMNS: [&str; 12] = [
+pub const COLUMNS: [&str; 14] = [
     "fsuname",
     "fsuid",
     "host",
+    "hosts",
     "port",
+    "ports",
     "protocol_type",
     "heartbeat_interval",
     "heartbeat_enable",

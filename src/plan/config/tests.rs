@@ -234,9 +234,11 @@ fn n19_a_comment_is_refused_as_one() {
 fn limit_depth_max_deep_nesting_is_an_error() {
     check::<RawFsu>(
         "{\"a\":".to_owned() + &"[".repeat(63) + &"]".repeat(63) + "}",
-        &["f.json:1:2: /a: warning: unknown key \"a\" (known: template, fsuname, fsuid, host, port, protocol_type, \
+        &[
+            "f.json:1:2: /a: warning: unknown key \"a\" (known: template, fsuname, fsuid, host, hosts, port, ports, protocol_type, \
          heartbeat_interval, heartbeat_enable, heartbeat_reply, config_dir, count, client_timeout, accept_any_id, \
-         accept_rtn_flags, allow, connect, tls, limits, params, faults)"],
+         accept_rtn_flags, allow, connect, tls, limits, params, faults)",
+        ],
     );
     for depth in [65, 1_000_000] {
         let text = "[".repeat(depth) + &"]".repeat(depth);

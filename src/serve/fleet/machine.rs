@@ -22,11 +22,16 @@ pub const ADDRESS_BYTES_PER_SHARD: u64 = 160 << 20;
 /// The first kernel whose io_uring has every operation that is used.
 const KERNEL_MIN: &str = "5.8";
 
+/// What does without a socket for each udp FSU.
+const WITHOUT: &str = "; or run --one-socket, which needs no socket for each udp FSU";
+
 /// What a run wants to open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Sockets that listen.
     pub sockets: u64,
+    /// Sockets among them that `--one-socket` would do without.
+    pub lent: u64,
     /// Sockets among them that accept connections: one connection to each is the least that makes sense.
     pub listeners: u64,
     /// TCP connections that the FSUs' limits allow together.
@@ -73,9 +78,11 @@ pub enum Missing {
     /// The limit of open files is too low, and may not be raised by this process.
     #[error(
         "open files: {needed} are needed, the limit is {limit} (ulimit -n {needed}; under systemd LimitNOFILE={needed}; \
-         in a container --ulimit nofile={needed}:{needed})"
+         in a container --ulimit nofile={needed}:{needed}{})", if *lends { WITHOUT } else { "" }
     )]
     OpenFiles {
+        /// Most of them are sockets of udp FSUs, which `run --one-socket` does without.
+        lends: bool,
         /// What the run needs.
         needed: u64,
         /// The hard limit.
@@ -175,7 +182,8 @@ pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
     let files_wanted = files_wanted.into_iter().fold(0, u64::saturating_add);
     let files = raise(Resource::Nofile, files_wanted.max(needs.files()));
     if files < needs.files() {
-        missing.push(Missing::OpenFiles { needed: needs.files(), limit: files });
+        let lends = needs.lent > needs.sockets / 2;
+        missing.push(Missing::OpenFiles { lends, needed: needs.files(), limit: files });
     }
     if missing.is_empty() { Ok(room(needs, files)) } else { Err(missing) }
 }
@@ -213,7 +221,7 @@ pub fn address_space(more: u64) -> Option<Missing> {
 pub fn files(more: u64) -> Result<(), Missing> {
     let needed = more.saturating_add(FILES_BASE);
     let limit = raise(Resource::Nofile, needed);
-    if limit < needed { Err(Missing::OpenFiles { needed, limit }) } else { Ok(()) }
+    if limit < needed { Err(Missing::OpenFiles { lends: false, needed, limit }) } else { Ok(()) }
 }
 
 /// Divides a limit of open files that covers the needs: half of the surplus goes to log files, the rest to connections.
@@ -334,7 +342,7 @@ mod tests {
     fn a_number_that_no_machine_has_is_told() {
         let missing = check(&Needs { sockets: u64::MAX / 2, ..Needs::default() }).expect_err("no machine has so many");
         assert!(
-            missing.iter().any(|one| matches!(one, Missing::OpenFiles { needed, limit } if needed > limit)),
+            missing.iter().any(|one| matches!(one, Missing::OpenFiles { needed, limit, .. } if needed > limit)),
             "{missing:?}"
         );
     }
@@ -365,8 +373,12 @@ mod tests {
 
     #[test]
     fn messages_name_both_numbers_and_the_command() {
-        let files = Missing::OpenFiles { needed: 10_072, limit: 1_024 };
+        let files = Missing::OpenFiles { lends: false, needed: 10_072, limit: 1_024 };
         assert!(files.to_string().starts_with("open files: 10072 are needed, the limit is 1024 (ulimit -n 10072;"));
+        assert!(!files.to_string().contains("--one-socket"));
+        let files = Missing::OpenFiles { lends: true, needed: 100_072, limit: 1_024 };
+        let text = "--ulimit nofile=100072:100072; or run --one-socket, which needs no socket for each udp FSU)";
+        assert!(files.to_string().ends_with(text), "{files}");
         let locked = Missing::LockedMemory { needed: LOCKED_BYTES_MIN, limit: 65_536 };
         assert!(
             locked.to_string().starts_with("locked memory: 512 KiB are needed, the limit is 64 KiB (ulimit -l 512;")

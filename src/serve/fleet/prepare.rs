@@ -278,8 +278,10 @@ impl Prepared {
         let sockets = own + fleet.fsus.iter().filter(|fsu| fsu.dials().is_some()).count();
         let listeners = || fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp && fsu.listens());
         let log_files = if fleet.performance.skip_device_log { 0 } else { fleet.fsus.len() };
+        let udp = fleet.fsus.iter().filter(|fsu| !self.one_socket && fsu.transport == Transport::Udp);
         Needs {
             sockets: sockets as u64,
+            lent: udp.count() as u64,
             listeners: listeners().count() as u64,
             connections_max: listeners().map(|fsu| fsu.limits.connections_max as u64).fold(0, u64::saturating_add),
             log_files: log_files.min(OPEN_FILES_MIN) as u64,

@@ -129,7 +129,7 @@ fn what_is_wrong_with_the_columns() {
             "sites.csv:1:14: /fsu_csv/prt: warning: unknown column \"prt\" (did you mean \"port\"?)",
             "sites.csv:1:18: /fsu_csv/port: error: a second column `port`",
             "sites.csv:1:23: /fsu_csv/: error: a column without a name",
-            "sites.csv:1:24: /fsu_csv/param.: warning: unknown column \"param.\" (known: fsuname, fsuid, host, port, protocol_type, heartbeat_interval, heartbeat_enable, heartbeat_reply, config_dir, count, client_timeout, accept_any_id)",
+            "sites.csv:1:24: /fsu_csv/param.: warning: unknown column \"param.\" (known: fsuname, fsuid, host, hosts, port, ports, protocol_type, heartbeat_interval, heartbeat_enable, heartbeat_reply, config_dir, count, client_timeout, accept_any_id)",
         ],
     );
     check(
@@ -162,7 +162,7 @@ fn what_does_not_go_together() {
     check_all(&missing, &["/fsu_csv: error: no.csv cannot be read: No such file or directory (os error 2)"], "missing");
 }
 
-/// Fast enough for the largest fleet.
+/// Fast enough for a large fleet.
 #[test]
 fn limit_fsus_max_in_a_table() {
     let rows = |many: u32| {
@@ -170,6 +170,7 @@ fn limit_fsus_max_in_a_table() {
     };
     let all = fleet(&rows(100_000), &[template(json!({}))]);
     assert!(all.fsus.len() == 100_000 && Arc::ptr_eq(&all.fsus[0].common, &all.fsus[99_999].common));
-    let past = "sites.csv:100002:1: /fsu_csv/100002: error: more than 100000 FSUs";
-    check_placed(&with(&rows(100_001), &[template(json!({}))]), &[past]);
+    let past = "sites.csv:3:5: /fsu_csv/3/count: error: more than 1000000 FSUs";
+    let csv = "fsuname,port,count\na,0,1\nb,0,1000000\n";
+    check_placed(&with(csv, &[template(json!({}))]), &[past]);
 }

@@ -70,9 +70,14 @@ fn limit_write_buffer_bytes_max_range() {
 fn limit_fsus_max() {
     let fsu = |name: &str, count: u32| json!({"fsuname": name, "port": 0, "protocol_type": "broadcast", "config_dir": ".", "count": count});
     let told = |list: Value| lines(&json!({"sys_config.json": {"fsu_list": list}}));
-    let past = "/fsu_list/2/count: error: more than 100000 FSUs";
-    assert_eq!(told(json!([fsu("a", 99_999), fsu("b", 1), fsu("c", 1)])), [past]);
-    assert_eq!(told(json!([fsu("a", 100_001)])), ["/fsu_list/0/count: error: count 100001 (1 to 100000)"]);
+    let past = "/fsu_list/1/count: error: more than 1000000 FSUs";
+    assert_eq!(told(json!([fsu("a", 1), fsu("b", 1_000_000)])), [past]);
+    // As many as there may be: it is read, and only then there is something else that it lacks.
+    let mut most = fsu("a", 1_000_000);
+    most["protocol_type"] = json!("udp");
+    let lacks = "/fsu_list/0: error: \"fsuid\" is missing (hex, up to 20 bytes; required for udp)";
+    assert_eq!(told(json!([most])), [lacks]);
+    assert_eq!(told(json!([fsu("a", 1_000_001)])), ["/fsu_list/0/count: error: count 1000001 (1 to 1000000)"]);
 }
 
 #[test]
