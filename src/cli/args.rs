@@ -11,6 +11,7 @@ use super::examples::{
 };
 pub use super::explain_args::{ExplainArgs, TakeAs};
 use super::language::Lang;
+pub use super::man_args::ManArgs;
 pub use super::merge::args::MergeArgs;
 pub use super::schema_args::{SchemaArgs, SchemaKind};
 pub use super::tls_args::TlsArgs;
@@ -78,6 +79,9 @@ pub enum Command {
     /// Print completions for a shell
     #[command(after_help = "Example:\n  fsu-mock completions bash > fsu-mock.bash")]
     Completions(CompletionsArgs),
+    /// Write the manual pages to a directory
+    #[command(hide = true)]
+    Man(ManArgs),
 }
 
 /// `--help` ends with the exit codes; `-h` does not.

@@ -347,6 +347,7 @@ impl Asked<'_> {
             command_line: std::env::args().collect(),
             config: args.which.to_string(),
             config_hash: None,
+            part: share.report(args.partition),
             mix: alike::mix(args)?,
         })
     }

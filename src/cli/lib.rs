@@ -5,6 +5,7 @@
 //! - [`fleet`]: the configuration that a command works on.
 //! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: one file per command, from arguments to options. `schema` and
 //!   `completions` are one line each, here.
+//! - [`man`]: manual pages, for packages.
 //! - [`control`]: the control server of a command. [`ctl`], [`top`]: its clients.
 //! - [`summary`], [`tables`]: what a run prints at its start and its end. [`describe`], [`columns`]: words and layout of `explain` and `plan`.
 //! - [`text_out`]: what commands print for people, in the language of the run.
@@ -35,6 +36,8 @@ mod golden;
 pub mod help;
 pub mod init;
 pub mod language;
+pub mod man;
+mod man_args;
 pub mod merge;
 pub mod outfile;
 pub mod panics;
@@ -119,7 +122,8 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
         Command::Ask(args) => to_stdout(|out| ask::ask(&args, say, out)),
         Command::Check(args) => to_stdout(|out| check::check(&args, say, out)),
         Command::Flood(args) => flood::flood(&args, say),
-        Command::Merge(args) => merge::merge(&args),
+        Command::Man(args) => man::man(&args),
+        Command::Merge(args) => merge::merge(&args, say),
         Command::Ctl(args) => to_stdout(|out| ctl::ctl(&args, say, out)),
         #[cfg(feature = "screen")]
         Command::Top(args) => top::top(&args, say),

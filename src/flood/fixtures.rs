@@ -36,6 +36,7 @@ pub fn options(transport: Transport) -> Options {
         command_line: Vec::new(),
         config: String::new(),
         config_hash: None,
+        part: None,
         mix: None,
     }
 }

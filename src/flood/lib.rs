@@ -34,5 +34,5 @@ pub use link::broadcast;
 pub use listen::heard as centre;
 #[cfg(feature = "screen")]
 pub use report::screen;
-pub use report::{html, schema, sum, text};
+pub use report::{html, merge, part, schema, sum, text};
 pub use workload::{mix, options, profile, targets, values};

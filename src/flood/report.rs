@@ -3,8 +3,10 @@
 pub mod html;
 pub mod judge;
 pub mod machine;
+pub mod merge;
 pub mod messages;
 mod outliers;
+pub mod part;
 mod reconcile;
 pub mod schema;
 #[cfg(feature = "screen")]
@@ -18,6 +20,7 @@ pub mod thresholds;
 use crate::book::account::Requests;
 use crate::book::tally::{CommandCounts, Latency};
 use crate::report::messages::MessagesReport;
+use crate::report::part::{MergedReport, PartReport};
 use crate::threshold::ThresholdReport;
 use fsu_core::lateness::Lateness;
 use schemars::JsonSchema;
@@ -95,6 +98,12 @@ pub struct FloodReport {
     /// What devices said unasked, where the configuration has messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<MessagesReport>,
+    /// Which part of a load this is (`--partition`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartReport>,
+    /// What parts this was merged from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<MergedReport>,
     /// What `--fail-if` asked for, and what it came to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ThresholdReport>,
@@ -308,6 +317,9 @@ pub struct LatencyReport {
     pub max_us: f64,
     /// Percentile (0 to 100) and microseconds.
     pub curve: Vec<(f64, f64)>,
+    /// The whole histogram, in a report of a part and in a merged one: ends of steps in nanoseconds, and how many times are in each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<(u64, u32)>,
 }
 
 /// Percentiles of [`LatencyReport::curve`], denser towards the end.
@@ -336,6 +348,7 @@ impl LatencyReport {
             p9999_us: at(99.99),
             max_us: us(histogram.max()),
             curve,
+            steps: Vec::new(),
         }
     }
 }

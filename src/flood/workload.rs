@@ -1,6 +1,7 @@
 //! What a run asks: which FSUs, which commands, with which values.
 //!
 //! - [`options`]: a whole run, checked.
+//! - [`part`]: which part of a load it is.
 //! - [`targets`]: the FSUs, and where they listen.
 //! - [`profile`]: the requests that FSUs with the same devices get, and their order.
 //! - [`mix`]: how often each command is sent.
@@ -14,6 +15,7 @@ pub mod left_out;
 pub mod mark;
 pub mod mix;
 pub mod options;
+pub mod part;
 pub mod profile;
 pub mod solve;
 pub mod targets;

@@ -83,8 +83,9 @@ pub(super) fn centre(wish: &Asked<'_>, reports: &Reports, stop: &mut dyn FnMut()
     let mut heard = |glance: &_| watch.heard(glance);
     let listened = run::run(&options, (reports.say, &mut heard), stop)
         .map_err(|error| CliError::new(Exit::Bind, format!("{named} {error}")))?;
-    let messages =
+    let mut messages =
         speaks.then(|| MessagesReport::new(&options.hearing, (&listened.count, &listened.addresses), listened.seconds));
+    messages.iter_mut().for_each(MessagesReport::forget_steps);
     let config = fleet.is_some().then(|| args.which.to_string());
     let called = Called { command_line: std::env::args().collect(), config };
     let report = CentreReport::new((&listened.count.heard, messages), listened.seconds, &expected, called);

@@ -2,6 +2,7 @@
 
 use crate::exit::CliError;
 use fsu_flood::options::Pace;
+use fsu_flood::part::PartReport;
 use fsu_plan::exit::Exit;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::share::Partition;
@@ -28,6 +29,12 @@ impl Share {
     pub(super) fn of(self, number: u64) -> u64 {
         let until = |fsus: usize| u128::from(number) * fsus as u128 / self.whole.max(1) as u128;
         (until(self.before + self.own) - until(self.before)) as u64
+    }
+
+    /// What the report tells of it, so that the parts can be merged.
+    pub(super) fn report(self, partition: Option<Partition>) -> Option<PartReport> {
+        let Partition { part, of } = partition?;
+        Some(PartReport { part, of, fsus_of: self.whole, refused_at: None })
     }
 
     /// The same of connections: at least one.

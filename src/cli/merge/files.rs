@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub(super) enum Kind {
     /// `run --stats`.
     Stats,
+    /// `flood --json`.
+    Report,
     /// JSON lines by time: ledgers, journals.
     Lines,
 }
@@ -71,7 +73,24 @@ fn kind(path: &Path) -> Result<Option<Kind>, MergeError> {
     File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head)).map_err(failed)?;
     let head = String::from_utf8_lossy(&head);
     let is_stats = ["\"run\"", "\"ended_by\"", "\"config_hash\""].iter().all(|key| head.contains(key));
-    Ok(is_stats.then_some(Kind::Stats))
+    if is_stats {
+        return Ok(Some(Kind::Stats));
+    }
+    let has = |keys: &[&str]| keys.iter().all(|key| head.contains(key));
+    if has(&["\"command_line\"", "\"machine\"", "\"transport\"", "\"pace\""]) {
+        return Ok(Some(Kind::Report));
+    }
+    if has(&["\"command_line\"", "\"machine\"", "\"step_s\""]) {
+        let what = "--find-max searches for a rate by itself, so the searches of parts have no common result: search with one \
+                    generator, or give all parts a --rate";
+        return Err(MergeError::Content { path: path.to_owned(), what: what.to_owned() });
+    }
+    if has(&["\"command_line\"", "\"address\"", "\"listened_s\""]) {
+        let what = "a report of a centre that only listens: each heard devices of its own, so these reports stay as they are (its \
+                    ledgers can be merged without them)";
+        return Err(MergeError::Content { path: path.to_owned(), what: what.to_owned() });
+    }
+    Ok(None)
 }
 
 /// All of them, on as many threads as there are processors.

@@ -48,7 +48,7 @@ struct Head {
 
 /// What the parts together were.
 #[derive(Serialize)]
-struct Merged {
+pub(super) struct Merged {
     /// Parts that are in it.
     parts: usize,
     /// Parts of the fleet.
@@ -68,7 +68,7 @@ struct Merged {
 }
 
 #[derive(Serialize)]
-struct Whole<'a> {
+pub(super) struct Whole<'a> {
     version: u32,
     run: Object,
     merged: Merged,
@@ -92,11 +92,11 @@ struct From<'a> {
 }
 
 /// The merged statistics, what to say of them, and whether the run is not valid.
-pub(super) fn merge(
+pub(super) fn merge<'a>(
     name: &str,
-    texts: &[(&PathBuf, &str)],
+    texts: &[(&'a PathBuf, &'a str)],
     allow_missing: bool,
-) -> Result<(Vec<u8>, String, bool), MergeError> {
+) -> Result<(Whole<'a>, String, bool), MergeError> {
     let parts = on_threads(texts, |&(path, text)| read(path, text));
     let mut parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
     parts.sort_by_key(|from| from.head.part);
@@ -116,8 +116,7 @@ pub(super) fn merge(
         whole.lateness.verdict(None)
     );
     let is_failed = !whole.lateness.is_valid();
-    let bytes = serde_json::to_vec_pretty(&whole).map_err(|error| content(Path::new(name), error.to_string()))?;
-    Ok((bytes, line, is_failed))
+    Ok((whole, line, is_failed))
 }
 
 fn content(path: &Path, what: impl Into<String>) -> MergeError {

@@ -177,7 +177,7 @@ impl MessagesReport {
                 ack_dropped: dropped,
                 ack_wrong: spoilt,
                 ack_failed: failed,
-                ack_time: LatencyReport::new(times, false),
+                ack_time: LatencyReport::exact(times, false),
             }
         };
         let sample = |(why, sample): (&&'static str, &WrongSample)| WrongMessage {
@@ -195,7 +195,7 @@ impl MessagesReport {
                 wrong: options.acks.wrong,
                 seed: options.seed,
             },
-            ack_time: LatencyReport::new(&all, true),
+            ack_time: LatencyReport::exact(&all, true),
             fsus: count.by_fsu.iter().filter(|times| **times > 0).count() as u64,
             silent_fsus: silent.len() as u64,
             silent: silent.into_iter().take(SILENT_MAX).map(str::to_owned).collect(),
@@ -216,6 +216,12 @@ impl MessagesReport {
             bytes_in: count.bytes_in,
             bytes_out: count.bytes_out,
         }
+    }
+
+    /// Drops the whole histograms, which only parts need.
+    pub fn forget_steps(&mut self) {
+        self.ack_time.steps = Vec::new();
+        self.messages.iter_mut().for_each(|message| message.ack_time.steps = Vec::new());
     }
 
     /// Messages that came, each once.

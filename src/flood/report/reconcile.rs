@@ -51,7 +51,7 @@ pub(super) fn accounts(options: &Options, threads: &[ThreadReport]) -> Vec<Accou
 }
 
 /// FSUs that the report has a row for.
-const FSUS_TOLD_MAX: usize = 100;
+pub(super) const FSUS_TOLD_MAX: usize = 100;
 
 /// Those with which not all was right.
 pub(super) fn fsus(options: &Options, accounts: &[Account]) -> Vec<FsuReport> {

@@ -5,10 +5,11 @@ use crate::book::thread::ThreadReport;
 use crate::numbers::counted;
 use crate::report::machine::machine;
 use crate::report::messages::MessagesReport;
+use crate::report::part::{PartReport, counted_failures};
 use crate::report::reconcile::{accounts, fsus, uncertain_notes};
 use crate::report::{
-    CPU_SHARE_MAX, CommandReport, FloodReport, Generator, LatencyReport, LeftOutReport, MachineReport, RunReport,
-    SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,
+    CPU_SHARE_MAX, CommandReport, Counts, FloodReport, Generator, LatencyReport, LeftOutReport, MachineReport,
+    RunReport, SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,
 };
 use crate::workload::options::{Options, Pace};
 use fsu_plan::model::message::Transport;
@@ -34,7 +35,7 @@ pub struct Course {
 
 /// Sums up what the threads counted.
 pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> FloodReport {
-    let Course { started, ended, seconds, messages, mut notes } = course;
+    let Course { started, ended, seconds, mut messages, mut notes } = course;
     let mut tally = Tally::new(options.labels.len());
     for thread in threads {
         tally.add(&thread.tally);
@@ -46,16 +47,15 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
         let _ = all.add(one);
         all
     });
-    let load = |thread: &ThreadReport| ThreadLoad {
-        cpu: thread.cpu,
-        cpu_share: if thread.busy_ns == 0 { 0.0 } else { round(thread.cpu_ns as f64 / thread.busy_ns as f64) },
-    };
     let loads: Vec<ThreadLoad> = threads.iter().map(load).collect();
     let receive_buffer_bytes = threads.first().map_or(0, |thread| thread.receive_buffer_bytes);
     let limited = loads.iter().any(|load| load.cpu_share > CPU_SHARE_MAX);
     notes.extend(own_notes(&tally, limited, receive_buffer_bytes));
     notes.extend(uncertain_notes(options, &tally));
     let accounts = accounts(options, threads);
+    if options.part.is_none() {
+        messages.iter_mut().for_each(MessagesReport::forget_steps);
+    }
     let asked = total.requests.sent.saturating_sub(total.requests.silent);
     let loss = if asked == 0 { 0.0 } else { total.requests.lost as f64 / asked as f64 };
     let machine = machine();
@@ -80,8 +80,8 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
         .reconcile(options, &accounts)
         .hear(messages.as_ref()),
         totals: totals(&total, &tally.other, loss, (measured_s, answered_s)),
-        latency: LatencyReport::new(&all, true),
-        lag: LatencyReport::new(&tally.lag, false),
+        latency: told(options, &all, true),
+        lag: told(options, &tally.lag, false),
         generator: Generator { threads: loads, receive_buffer_bytes },
         commands: commands(options, &tally),
         vendors: vendors(options, &tally),
@@ -97,9 +97,30 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
         mock_lateness: None,
         mock_verdict: None,
         messages,
+        part: part(options, &tally),
+        merged: None,
         thresholds: Vec::new(),
         notes,
     }
+}
+
+/// Which part of a load it is.
+fn part(options: &Options, tally: &Tally) -> Option<PartReport> {
+    let refused_at = tally.refused_at.map(|at| at.to_string());
+    options.part.clone().map(|part| PartReport { refused_at, ..part })
+}
+
+/// The load of a thread.
+fn load(thread: &ThreadReport) -> ThreadLoad {
+    ThreadLoad {
+        cpu: thread.cpu,
+        cpu_share: if thread.busy_ns == 0 { 0.0 } else { round(thread.cpu_ns as f64 / thread.busy_ns as f64) },
+    }
+}
+
+/// A distribution; with the whole histogram if this is a part, so that parts can be merged.
+fn told(options: &Options, histogram: &Latency, curve: bool) -> LatencyReport {
+    if options.part.is_some() { LatencyReport::exact(histogram, curve) } else { LatencyReport::new(histogram, curve) }
 }
 
 /// Notes about the generator itself.
@@ -176,31 +197,11 @@ impl Verdict {
     ) -> Self {
         let (total, other) = (tally.total(), &tally.other);
         self.failures.extend(given_up.map(|why| format!("ended early: {why}")));
-        let mut fail = |count: u64, what: &str| {
-            if count > 0 {
-                self.failures.push(counted(count, what));
-            }
-        };
-        fail(total.requests.wrong, "wrong reply");
-        fail(other.duplicate, "duplicate reply");
-        fail(other.unexpected, "unexpected reply");
-        if total.unmatched > 0 {
-            let rows = options.labels.iter().zip(&tally.rows).filter(|(_, row)| row.unmatched > 0);
-            let keys: Vec<&str> = rows.map(|(label, _)| &*label.key).take(NAMED_MAX).collect();
-            let requests = counted(total.unmatched, "request");
-            self.failures.push(format!("{requests} that no rule answers ({})", keys.join(", ")));
-        }
-        if total.requests.sent == 0 {
-            self.failures.push("no request was sent".into());
-        }
-        if loss > self.loss_max {
-            let (loss, most) = (loss * 100.0, self.loss_max * 100.0);
-            let refused = match tally.refused_at {
-                Some(at) => format!("; {} refused: nobody listens at {at}", other.refused),
-                None => String::new(),
-            };
-            self.failures.push(format!("{} lost, {loss:.4} % (--max-loss {most}){refused}", total.requests.lost));
-        }
+        let rows = options.labels.iter().zip(&tally.rows).filter(|(_, row)| row.unmatched > 0);
+        let unmatched: Vec<&str> = rows.map(|(label, _)| &*label.key).collect();
+        let refused_at = tally.refused_at.map(|at| at.to_string());
+        let counts = (&Counts::from(&total), [other.duplicate, other.unexpected, other.refused]);
+        self.failures.extend(counted_failures(counts, &unmatched, (loss, self.loss_max), refused_at.as_deref()));
         self.passed = self.failures.is_empty();
         self
     }
@@ -233,7 +234,7 @@ impl TransferReport {
             elapsed_s: round(elapsed_s),
             retries_max: options.retries,
             drop: options.drop,
-            latency: LatencyReport::new(&transfers.latency, true),
+            latency: told(options, &transfers.latency, true),
         }
     }
 }
@@ -311,7 +312,7 @@ fn commands(options: &Options, tally: &Tally) -> Vec<CommandReport> {
             vendor: label.vendor.to_string(),
             command: label.key.to_string(),
             counts: row.into(),
-            latency: LatencyReport::new(latency, false),
+            latency: told(options, latency, false),
         })
         .collect();
     out.sort_by(|a, b| (&a.vendor, &a.command).cmp(&(&b.vendor, &b.command)));
@@ -330,7 +331,7 @@ fn vendors(options: &Options, tally: &Tally) -> Vec<VendorReport> {
     rows.map(|(vendor, (row, latency))| VendorReport {
         vendor: (*vendor).to_owned(),
         counts: row.into(),
-        latency: LatencyReport::new(latency, false),
+        latency: told(options, latency, false),
     })
     .collect()
 }

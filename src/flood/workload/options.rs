@@ -3,6 +3,7 @@
 use crate::hear::Hearing;
 use crate::numbers::counted;
 use crate::workload::left_out::LeftOut;
+use crate::workload::part::PartReport;
 use crate::workload::profile::{Label, Profile};
 use fsu_plan::model::fleet::FsuId;
 use fsu_plan::model::message::Transport;
@@ -121,6 +122,8 @@ pub struct Options {
     pub config: String,
     /// A hash of its files, for the report.
     pub config_hash: Option<String>,
+    /// Which part of a load this is, for the report.
+    pub part: Option<PartReport>,
     /// The mix as it was asked for, for the report.
     pub mix: Option<String>,
 }
