@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lints the Helm chart with Helm itself, renders it with several values, and validates the result against the published schemas of
-# Kubernetes. Works from any directory; needs Python 3 and its package registry, and says so where one of them is missing.
+# Kubernetes; the same for the plain manifests, which --write makes. Works from any directory; needs Python 3 and its package registry, and says so where one of them is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -19,4 +19,4 @@ if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c 'import helm_python, k
     "$venv/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}" ||
         fail "${packages[*]} cannot be installed with pip"
 fi
-"$venv/bin/python" deploy/helm/check.py
+"$venv/bin/python" deploy/helm/check.py "$@"

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Checks the chart: lints it, renders it with several values, and validates what comes out against the published schemas.
 
-Called by scripts/charts.sh, which installs what it needs.
+The plain manifests of deploy/kubernetes are the chart with fixed values: they have to be what it renders, and are validated too.
+
+Called by scripts/charts.sh, which installs what it needs. With --write it writes the plain manifests.
 """
 import pathlib
 import sys
@@ -12,6 +14,7 @@ import yaml
 
 HERE = pathlib.Path(__file__).parent
 CHART = HERE / "fsu-mock"
+PLAIN = HERE.parent / "kubernetes"
 VERSIONS = ["1.28.0", "1.37.0"]
 
 CASES = {
@@ -40,10 +43,85 @@ CASES = {
 # What must be refused, and why.
 WRONG = {
     "merge without a volume": ({"merge": {"enabled": True}}, "results.claim"),
+    "merge of nothing": (
+        {"merge": {"enabled": True}, "results": {"claim": "results"}, "run": {"enabled": False}},
+        "nothing to merge",
+    ),
     "metrics without a server": ({"serviceMonitor": {"enabled": True}}, "control.tokenSecret"),
     "no parts": ({"parts": 0}, "parts"),
     "a misspelt key": ({"partz": 2}, "partz"),
 }
+
+
+# Each file of deploy/kubernetes: the values, and the kinds of objects in it.
+PLAIN_FILES = {
+    "run.yaml": (
+        {
+            "parts": 3,
+            "config": {"configMap": "fleet-config"},
+            "control": {"tokenSecret": "fleet-token"},
+            "results": {"claim": "fleet-results"},
+        },
+        {"StatefulSet", "Service"},
+    ),
+    "flood.yaml": (
+        {
+            "parts": 3,
+            "config": {"configMap": "fleet-config"},
+            "flood": {"enabled": True},
+            "results": {"claim": "fleet-results"},
+            "run": {"enabled": False},
+        },
+        {"Job"},
+    ),
+    "merge.yaml": (
+        {
+            "parts": 3,
+            "config": {"configMap": "fleet-config"},
+            "flood": {"enabled": True},
+            "merge": {"enabled": True},
+            "results": {"claim": "fleet-results"},
+        },
+        {"Job"},
+    ),
+}
+PLAIN_HEAD = """# {what}, of three parts. The chart makes the same with other values (docs/use/kubernetes.md);
+# scripts/charts.sh --write makes this file from it.
+# Needs the ConfigMap fleet-config, the Secret fleet-token (key: token) and the volume claim fleet-results where it names them.
+"""
+PLAIN_WHAT = {"run.yaml": "A fleet", "flood.yaml": "A load", "merge.yaml": "One result of what the parts left"}
+
+
+def plain(name):
+    """The text of a plain manifest."""
+    values, kinds = PLAIN_FILES[name]
+    documents = [one for one in rendered(values) if one["kind"] in kinds]
+    if name in ("flood.yaml", "merge.yaml"):
+        documents = [one for one in documents if ("-merge-" in one["metadata"]["name"]) == (name == "merge.yaml")]
+    for one in documents:
+        # There is no release of Helm.
+        labels = one["metadata"].get("labels", {})
+        labels.pop("helm.sh/chart", None)
+    documents.sort(key=lambda one: (one["kind"] != "Service", one["metadata"]["name"]))
+    return PLAIN_HEAD.format(what=PLAIN_WHAT[name]) + yaml.safe_dump_all(documents, sort_keys=False, width=120)
+
+
+def check_plain(write):
+    failures = 0
+    for name in PLAIN_FILES:
+        text, path = plain(name), PLAIN / name
+        if write:
+            path.write_text(text)
+        if not path.exists() or path.read_text() != text:
+            print(f"{path.name}: not what the chart renders (scripts/charts.sh --write)")
+            failures += 1
+            continue
+        documents = [one for one in yaml.safe_load_all(text) if one]
+        for one in documents:
+            for version in VERSIONS:
+                kubernetes_validate.validate(one, version, strict=True)
+        print(f"{path.name}: {len(documents)} objects are right for {', '.join(VERSIONS)}")
+    return failures
 
 
 def rendered(values):
@@ -69,8 +147,9 @@ def facts(documents, values):
         assert pod["securityContext"]["runAsNonRoot"] is True, one["metadata"]["name"]
         assert security["readOnlyRootFilesystem"] is True and security["capabilities"]["drop"] == ["ALL"]
         assert all(isinstance(argument, str) for argument in container["args"]), container["args"]
-        if one["metadata"]["name"].endswith("merge"):
-            assert container["args"][2:] == [f"/results/run-{part}" for part in range(parts)]
+        if "-merge-" in one["metadata"]["name"]:
+            what = one["metadata"]["name"].rsplit("-", 1)[1]
+            assert container["args"][1:] == [f"/results/merged-{what}"] + [f"/results/{what}-{part}" for part in range(parts)]
             continue
         number = container["args"][container["args"].index("--partition") + 1]
         assert number.endswith(f"/{parts}") and number.startswith("$("), number
@@ -104,6 +183,7 @@ def main():
         else:
             print(f"{name}: not refused")
         failures += 1
+    failures += check_plain("--write" in sys.argv[1:])
     return 1 if failures else 0
 
 

@@ -89,10 +89,10 @@ fn a_token_is_needed_where_there_is_one() {
         let run = Run::start(&tree, &["--control", address, "--control-token", &file]);
         let at = SocketAddr::new([127, 0, 0, 1].into(), control(&run).port());
         // A browser cannot send a token for a page that it opens: the page asks for it.
-        for path in ["/healthz", "/", "/static/main.js"] {
+        for path in ["/healthz", "/readyz", "/", "/static/main.js"] {
             assert_eq!(get(at, path).status, 200, "{path}");
         }
-        for path in ["/readyz", "/metrics", "/v1/run", "/static/none", "/openapi.json", "/none"] {
+        for path in ["/metrics", "/v1/run", "/static/none", "/openapi.json", "/none"] {
             let line = format!("GET {path}");
             for head in [&[][..], &["Authorization: Bearer wrong-horse!!"], &["Authorization: Basic correct-horse"]] {
                 let got = request(at, &line, head, "");

@@ -69,11 +69,13 @@ fn examine(shared: &Shared, request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is answered without the token: whether the server listens, and the page itself. A browser cannot send the token for a page
+/// What is answered without the token: whether the server listens and the fleet serves, and the page itself. A browser cannot send the token for a page
 /// that it opens; the page asks for it, and it has no data of the run.
 fn is_open(request: &Request) -> bool {
     let path = request.uri().path();
-    path == "/healthz" || (matches!(*request.method(), Method::GET | Method::HEAD) && page::route(path).is_some())
+    // Probes of an orchestrator have no token; these two answer with a word and two numbers.
+    matches!(path, "/healthz" | "/readyz")
+        || (matches!(*request.method(), Method::GET | Method::HEAD) && page::route(path).is_some())
 }
 
 /// The one value of a header; `None`: it is absent.
