@@ -29,7 +29,7 @@ component() {
 }
 
 lint_scripts() {
-    local scripts=(scripts/*.sh bench/*.sh .ci/run)
+    local scripts=(scripts/*.sh bench/*.sh deploy/*/*.sh .ci/run)
     for script in "${scripts[@]}"; do
         bash -n "$script"
     done
