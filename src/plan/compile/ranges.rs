@@ -42,6 +42,10 @@ enum Ports {
 pub(super) fn places(diags: &mut Diags, raw: &At<RawFsu>) -> Option<Places> {
     if let Some(at) = raw.hosts.as_ref().or(raw.ports.as_ref()) {
         only_alone(diags, raw, at.pos);
+        if raw.connect.is_some() {
+            // Its addresses mean nothing.
+            return None;
+        }
     }
     let hosts = match &raw.hosts {
         Some(text) => hosts(diags, text),

@@ -92,8 +92,8 @@ fn what_is_wrong_with_a_range() {
     check(
         json!({"count": 2, "ports": "7-9", "port": 7, "host": "127.0.0.1", "hosts": "127.0.0.0/8"}),
         &[
-            "/fsu_list/0/host: error: `host` and `hosts` both say where to listen: leave one out",
             "/fsu_list/0/port: error: `port` and `ports` both say where to listen: leave one out",
+            "/fsu_list/0/host: error: `host` and `hosts` both say where to listen: leave one out",
         ],
     );
     check(
