@@ -154,6 +154,43 @@ fn in_an_envelope() {
     }
 }
 
+/// Checksums of blocks are those of the template's own layout: another one has the bytes as they came.
+#[test]
+fn blocks_of_the_own_layout_alone() {
+    let rest = json!([{"name": "rest", "length": "rest"}]);
+    let header = json!([{"name": "cmd", "length": 1}]);
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true,
+        "data_frame_type_flag": "cmd",
+        "envelope": {"start": "7E", "end": "7E", "escape": {"7D": "7D01", "7E": "7D02"}},
+        "checksum": {"blocks": 3, "algorithm": "sum"},
+        "pdu_left": header,
+        "data_frame": [{"data_frame_type": "31", "req_data_list": rest, "resp_data_list": rest}]
+    }, "frames": {"x": {
+        "dynamic_length": true,
+        "data_frame_type_flag": "cmd",
+        "pdu_left": header,
+        "data_frame": [{"data_frame_type": "32", "req_data_list": rest, "resp_data_list": rest}]
+    }}});
+    let files = [("default.json".to_owned(), json!({"31": {}, "x/32": {}}))];
+    let setup = Setup { template: &template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
+    let frames = [
+        ("7E 31 AABBCC 31 7D02 7D02 7E", true),
+        ("7E 32 AABBCC DD EE 7D02 7D01 7E", true),
+        ("7E 32 7E", true),
+        ("7E 31 AABBCC 32 7E", false),
+    ];
+    for (frame, is_right) in frames {
+        let right = if is_right { expected(&[frame]) } else { vec![] };
+        let product = || Product::over("datagram", &setup).unwrap_or_else(|told| panic!("{told}"));
+        let got = product().datagram_from(1, &bytes(frame), now());
+        assert_eq!(got.iter().map(|(_, bytes)| hex(bytes)).collect::<Vec<_>>(), right, "{frame}");
+        let mut product = Product::over("tcp", &setup).unwrap_or_else(|told| panic!("{told}"));
+        let got = product.stream(&[&bytes(frame)], now());
+        assert_eq!(got.iter().map(|bytes| hex(bytes)).collect::<Vec<_>>(), right, "{frame} on a stream");
+    }
+}
+
 /// The through data of a datagram of the B interface.
 fn through(datagram: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();

@@ -116,7 +116,8 @@ thread_local! {
 
 /// An expression, where its value goes, and perhaps a condition: what is compiled.
 struct Case {
-    number: usize,
+    /// The field that takes the value.
+    out: Value,
     written: String,
     when: Option<String>,
     fleet: Option<Fleet>,
@@ -130,7 +131,7 @@ pub fn run(data: &[u8]) {
     COMPILED.with(|kept| {
         kept.with(
             part,
-            || Case::new(&mut Input(part)),
+            |input| Case::new(input),
             |case| {
                 for number in 0..REQUESTS {
                     if input.is_empty() && number > 0 {
@@ -167,13 +168,13 @@ impl Case {
         let main = SITES.with(|sites| sites.put(number, &json!({"01": [set, rule, {"data": {"which": "02"}}]})));
         let mut loader = Loader::new(Source::Directory);
         let fleet = compile(&mut loader, &main).filter(|_| !loader.diags.has_errors());
-        Self { number, written, when, fleet, lines: loader.diags.lines().collect() }
+        Self { out: outs().swap_remove(number), written, when, fleet, lines: loader.diags.lines().collect() }
     }
 
     fn check(&self, fields: &[(Value, Vec<u8>)]) {
         let Self { written, lines, .. } = self;
         let when = self.when.as_deref();
-        let spec = &outs()[self.number];
+        let spec = &self.out;
         let registers = [("r", V::Any("12".into())), ("e", V::Any(String::new())), ("w", V::Bytes(vec![0x12, 0x34]))];
         let asked = Asked { fields, registers: &registers, params: &PARAMS, fsuid: FSUID };
         let mut given = value(written, &asked);

@@ -30,10 +30,13 @@ fn seen<'s>(seen: &'s Seen, wanted: &str) -> &'s (Value, Vec<u8>) {
 }
 
 fn counted(by: &Value, field: &Value, default: i128, known: &Seen) -> Option<usize> {
-    let (spec, bytes) = seen(known, by["field"].as_str().unwrap());
-    let mut typed = spec.clone();
-    typed["type"] = json!(spec["type"].as_str().unwrap_or("hex"));
-    let number = fields::computed_number(&typed, bytes)?;
+    let number = match by["field"].as_str().unwrap().split_once('.') {
+        Some((of, bits)) => i128::from(some_bits(seen(known, of), bits)),
+        None => {
+            let (spec, bytes) = seen(known, by["field"].as_str().unwrap());
+            fields::computed_number(&typed(spec), bytes)?
+        }
+    };
     let (times, add) = (by["times"].as_i64().unwrap_or(1), by["add"].as_i64().unwrap_or(0));
     let many = number * i128::from(times) + i128::from(add);
     let max = field["max"].as_i64().map_or(default, i128::from);
@@ -159,18 +162,31 @@ impl<'b> Read<'b> {
     }
 }
 
+/// Named bits of a bit field.
+fn some_bits((spec, bytes): &(Value, Vec<u8>), named: &str) -> u64 {
+    dec(spec, bytes).unwrap()[named].as_u64().unwrap()
+}
+
+/// The items of a list with one for each item of the request's: what the rule's `data` says, else the field of the same name.
+fn each(value: &Value, items: &[Value], copies: &Value) -> Option<Vec<Value>> {
+    let list = referred(&json!(value["each"].as_str()?), copies);
+    let of = |item: &Value, field: &Value| {
+        let (own, same) = (&value["data"][name(field)], &item[name(field)]);
+        match own.as_str().and_then(|text| text.strip_prefix("#{item.")) {
+            Some(text) => item[text.trim_end_matches("}#")].clone(),
+            None if own.is_null() => same.clone(),
+            None => own.clone(),
+        }
+    };
+    let item = |item: &Value| items.iter().map(|field| (name(field), of(item, field))).collect::<Map<_, _>>().into();
+    Some(list.as_array().unwrap().iter().map(item).collect())
+}
+
 /// The fields of the case that the field's tag selects.
 fn case<'f>(field: &'f Value, known: &Seen) -> Option<&'f Value> {
     let by = field["by"].as_str().unwrap();
     let key = match by.split_once('.') {
-        Some((of, bits)) => {
-            let (spec, bytes) = seen(known, of);
-            let span = &spec["bits"][bits];
-            let bit = |at: u64| u64::from(bytes[at as usize / 8] >> (7 - at % 8) & 1);
-            let number =
-                (span[0].as_u64().unwrap()..=span[1].as_u64().unwrap()).fold(0, |number, at| number * 2 + bit(at));
-            json!(number)
-        }
+        Some((of, bits)) => json!(some_bits(seen(known, of), bits)),
         None => {
             let (spec, bytes) = seen(known, by);
             dec(spec, bytes).unwrap_or(Value::Null)
@@ -236,7 +252,8 @@ pub fn encode(list_of: &[Value], values: &Value, copies: &Value, known: &mut See
         let (two, items) = match field["type"].as_str() {
             Some("list") => {
                 let items = list(field, "items");
-                let given = value.as_array().cloned().unwrap_or_default();
+                let given =
+                    each(&value, items, copies).unwrap_or_else(|| value.as_array().cloned().unwrap_or_default());
                 let many = field["count"].as_u64().map_or(given.len(), |count| count as usize);
                 let mut all = Two::default();
                 for number in 0..many {
@@ -273,13 +290,18 @@ pub fn encode(list_of: &[Value], values: &Value, copies: &Value, known: &mut See
     for (place, (field, two, _)) in parts.iter().enumerate() {
         let own = &field["name"];
         let by = |other: &Value| {
-            ["length", "count", "bytes"].iter().map(|key| other[*key].clone()).find(|by| by["field"] == *own)
+            let is_it = |by: &Value| by["field"].as_str().is_some_and(|by| by.split('.').next() == own.as_str());
+            ["length", "count", "bytes"].iter().map(|key| other[*key].clone()).find(is_it)
         };
         let counts = parts[place + 1..].iter().find_map(|(other, two, items)| {
             let many = if other["type"] == "list" { *items } else { two.raw.len() };
             by(other).map(|by| (by, many))
         });
-        let Some((by, many)) = counts.filter(|_| values[name(field)].is_null()) else {
+        let given = &values[name(field)];
+        let bits = |by: &Value| by["field"].as_str().and_then(|by| by.split_once('.')).map(|(_, bits)| bits.to_owned());
+        // Bits are computed alone: the rule may give the others.
+        let is_open = |by: &Value| bits(by).map_or(given.is_null(), |bits| given[bits].is_null());
+        let Some((by, many)) = counts.filter(|(by, _)| is_open(by)) else {
             out.extend(two);
             continue;
         };
@@ -288,7 +310,15 @@ pub fn encode(list_of: &[Value], values: &Value, copies: &Value, known: &mut See
         if said % times != 0 || said < 0 {
             return None;
         }
-        out.extend(&Two::of(field, fields::computed(&typed(field), i128::from(said / times))?));
+        let raw = match bits(&by) {
+            Some(bits) => {
+                let mut all = given.as_object().cloned().unwrap_or_default();
+                all.insert(bits, json!(said / times));
+                enc(field, &all.into(), Some(size(field)))?
+            }
+            None => fields::computed(&typed(field), i128::from(said / times))?,
+        };
+        out.extend(&Two::of(field, raw));
     }
     Some(out)
 }
@@ -310,7 +340,7 @@ pub struct Parts {
     pub data: Two,
 }
 
-impl Shape<'_> {
+impl<'a> Shape<'a> {
     /// Header and tail, with the marks of the envelope.
     pub fn left(&self) -> Vec<Value> {
         let mut left = list(self.0, "pdu_left").to_vec();
@@ -482,7 +512,8 @@ impl Shape<'_> {
         }
         let mut plain: Vec<Vec<u8>> = parts.iter().map(|(_, two)| two.wire.clone()).collect();
         plain.insert(left.len(), travelling.wire);
-        Some(self.enveloped(&plain.concat(), left.first().map_or(0, size), tail.last().map_or(0, size)))
+        let ends = |field: Option<&Value>| field.and_then(|field| field["length"].as_u64()).unwrap_or(0) as usize;
+        Some(self.enveloped(&plain.concat(), ends(left.first()), ends(tail.last())))
     }
 
     /// Everything between the marks, escaped.
@@ -534,15 +565,17 @@ impl Shape<'_> {
     }
 
     /// A right request: its parts, its command and its values.
-    pub fn request(&self, wire: &[u8]) -> Result<(Parts, &Value, Value), No> {
+    pub fn request(&self, wire: &[u8]) -> Result<(Parts, &'a Value, Value), No> {
         let frame = self.plain(wire)?;
         let (left, tail) = (self.left(), self.tail());
-        let (before, behind) = (left.iter().map(size).sum::<usize>(), tail.iter().map(size).sum::<usize>());
+        // From the first one of variable size on, the header's fields are at the beginning of what varies.
+        let fixed = left.iter().position(|field| !field["length"].is_number()).unwrap_or(left.len());
+        let (before, behind) = (left[..fixed].iter().map(size).sum::<usize>(), tail.iter().map(size).sum::<usize>());
         let data = frame.len().checked_sub(before + behind).ok_or(No::Wrong)?;
         let mut at = 0;
         let mut outside = vec![];
-        for (number, field) in left.iter().chain(&tail).enumerate() {
-            at += if number == left.len() { data } else { 0 };
+        for (number, field) in left[..fixed].iter().chain(&tail).enumerate() {
+            at += if number == fixed { data } else { 0 };
             let wire = frame[at..at + size(field)].to_vec();
             at += size(field);
             let raw =
@@ -551,17 +584,24 @@ impl Shape<'_> {
         }
         let travelling = frame[before..before + data].to_vec();
         let arrived = self.arrived(&travelling).ok_or(No::Wrong)?;
+        let mut read = Read::new(&arrived);
+        for (number, field) in left.iter().enumerate().skip(fixed) {
+            let (from, known) = (read.at, vec![pairs(&outside)]);
+            read.plain(field, 0, arrived.len(), &known).ok_or(No::Wrong)?;
+            let raw = arrived[from..read.at].to_vec();
+            outside.insert(number, (field.clone(), Two { raw: raw.clone(), wire: raw }));
+        }
+        let varying = std::mem::take(&mut read.raw).len();
         // The key is in the header.
         let key = &outside.iter().find(|(field, _)| field["name"] == "cmd").unwrap().1.raw;
         let command = list(self.0, "data_frame")
             .iter()
             .find(|c| c["data_frame_type"] == hex(key) && c["direction"] != "up")
             .ok_or(No::Wrong)?;
-        let mut read = Read::new(&arrived);
-        let mut known: Seen = vec![outside.iter().map(|(field, two)| (field.clone(), two.raw.clone())).collect()];
+        let mut known: Seen = vec![pairs(&outside)];
         let values = read.fields(list(command, "req_data_list"), arrived.len(), &mut known).ok_or(No::Wrong)?;
         read.rest();
-        let data = Two { raw: read.raw, wire: travelling };
+        let data = Two { raw: read.raw, wire: travelling[varying..].to_vec() };
         for (number, (field, two)) in outside.iter().enumerate() {
             let is_end = number + 1 == outside.len() && number >= left.len() && field.get("value").is_some();
             let is_constant = (number == 0 && is_start(field)) || is_end || field["match"] == true;
@@ -580,6 +620,11 @@ impl Shape<'_> {
         }
         Ok((Parts { outside, data }, command, values))
     }
+}
+
+/// Fields with their plain bytes.
+fn pairs(parts: &[(Value, Two)]) -> Vec<(Value, Vec<u8>)> {
+    parts.iter().map(|(field, two)| (field.clone(), two.raw.clone())).collect()
 }
 
 fn typed(field: &Value) -> Value {

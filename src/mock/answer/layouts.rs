@@ -8,6 +8,7 @@ use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Payload, Reply};
 use fsu_plan::model::rule::Rule;
 use fsu_plan::model::template::{Encoding, Template};
+use fsu_plan::wire::coding;
 use fsu_plan::wire::inner::{self, Frame};
 
 /// Answers a frame that is wrong in the layout of a device and right in another layout of its template; the first that it fits.
@@ -47,7 +48,7 @@ pub(super) fn answer_again<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<
     // A frame that was read has lost its envelope, which the other layouts have too.
     let mut wire = std::mem::take(&mut turn.scratch.escaped);
     wire.clear();
-    inner::encode_wire(&own.template, frame.raw, &mut wire);
+    coding::send_again(&own.template, frame.wire, &mut wire);
     let answered = answer_other(turn, device, &wire);
     turn.scratch.escaped = wire;
     answered

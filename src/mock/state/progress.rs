@@ -10,6 +10,8 @@ const CREDIT_MAX: u32 = 4 << 20;
 
 /// How to treat a doubtful frame inside which a good one may still appear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// As wide as what is beside it in `Progress`: both are set at once for every frame.
+#[repr(u16)]
 pub enum Patience {
     /// Wait for more bytes.
     #[default]

@@ -69,12 +69,12 @@ pub struct CrcSpec {
 pub struct FreeCrc {
     spec: CrcSpec,
     table: Box<[u64; 256]>,
-    /// Of one whose bytes go to the high place: what four bytes do to the only byte that the next one sees, the last of them first.
-    high: Option<Box<[[u8; 256]; FOUR]>>,
+    /// Of one whose bytes go to the high place: what eight bytes do to the only byte that the next one sees, the last of them first.
+    high: Option<Box<[[u8; 256]; TURN]>>,
 }
 
 /// Bytes that are taken at a turn.
-const FOUR: usize = 4;
+const TURN: usize = 8;
 
 /// The lowest `width` bits in the other order.
 fn reflect(value: u64, width: u32) -> u64 {
@@ -96,7 +96,7 @@ impl FreeCrc {
             });
         }
         let high = spec.high.then(|| {
-            let mut tables = Box::new([[0; 256]; FOUR]);
+            let mut tables = Box::new([[0; 256]; TURN]);
             for byte in 0..=255_u8 {
                 let mut seen = byte;
                 for behind in tables.iter_mut() {
@@ -162,15 +162,17 @@ impl FreeCrc {
     /// The register behind bytes that go to the place of the high one.
     fn run_high(&self, bytes: &[u8]) -> u64 {
         let mut register = self.begin();
-        let Some(([first, second, third, fourth], (last, rest))) = self.high.as_deref().zip(bytes.split_last()) else {
+        let Some((tables, (last, rest))) = self.high.as_deref().zip(bytes.split_last()) else {
             return bytes.iter().fold(register, |register, &byte| self.high(register, byte));
         };
+        let [first, second, third, fourth, fifth, sixth, seventh, eighth] = tables;
         // The last byte makes both bytes of the register; those before it only what the next one sees.
         let mut seen = (register >> 8) as u8;
-        let (words, few) = rest.as_chunks::<FOUR>();
-        for &[a, b, c, d] in words {
-            seen =
-                fourth[usize::from(seen ^ a)] ^ third[usize::from(b)] ^ second[usize::from(c)] ^ first[usize::from(d)];
+        let (words, few) = rest.as_chunks::<TURN>();
+        for &[a, b, c, d, e, f, g, h] in words {
+            let upper = seventh[usize::from(b)] ^ sixth[usize::from(c)] ^ fifth[usize::from(d)];
+            let lower = fourth[usize::from(e)] ^ third[usize::from(f)] ^ second[usize::from(g)] ^ first[usize::from(h)];
+            seen = eighth[usize::from(seen ^ a)] ^ upper ^ lower;
         }
         seen = few.iter().fold(seen, |seen, &byte| first[usize::from(seen ^ byte)]);
         register = u64::from(seen) << 8;

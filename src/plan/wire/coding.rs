@@ -62,7 +62,15 @@ pub(super) fn send(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
     stuffing::escape(template, begin, out);
 }
 
-/// The same with wrong checksums of its blocks: all their bits are inverted.
+/// Appends a frame that was read, as it came: its coded bytes ([`Frame::wire`]) in the envelope. Checksums of blocks, which the raw
+/// frame has lost, are what they were.
+pub fn send_again(template: &Template, coded: &[u8], out: &mut Vec<u8>) {
+    let begin = stuffing::begin(template, out);
+    out.extend_from_slice(coded);
+    stuffing::escape(template, begin, out);
+}
+
+/// As [`send`], with wrong checksums of its blocks: all their bits are inverted.
 pub fn send_spoiled(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
     let begin = stuffing::begin(template, out);
     code(template, raw, out);

@@ -34,8 +34,9 @@ enum Found {
     Begun,
     /// The beginning of a frame that cannot become good.
     BegunWrong,
-    /// A whole frame of that device and size that is not good; `others`: it may still become a better frame of another device.
-    Doubtful { device: usize, len: usize, others: bool },
+    /// A whole frame of that device and size that is not good; `others`: it may still become a better frame of another device;
+    /// `hopeful`: a good one.
+    Doubtful { device: usize, len: usize, others: bool, hopeful: bool },
     /// A good one, and its command.
     Good { device: usize, len: usize, command: usize },
 }
@@ -89,7 +90,7 @@ impl Hunt<'_> {
             Found::Doubtful { device, len, .. } if !self.pay(2 * len) => {
                 return Next::Frame { at, device, len, command: None };
             }
-            Found::Doubtful { device, len, others } => {
+            Found::Doubtful { device, len, others, .. } => {
                 (at + len - self.kept_mark(device, at, len), Some((device, len, others)))
             }
             Found::BegunWrong => (self.bytes.len(), None),
@@ -141,7 +142,7 @@ impl Hunt<'_> {
                     self.searched = place;
                     return Inside::Good(place + len);
                 }
-                Some(Found::Begun | Found::Doubtful { others: true, .. })
+                Some(Found::Begun | Found::Doubtful { hopeful: true, .. })
                     if matches!(patience, Patience::Wait | Patience::Brief) =>
                 {
                     self.searched = place;
@@ -204,7 +205,7 @@ impl Hunt<'_> {
                 Some(command) => Found::Good { device: number, len, command },
                 // What is wrong is told by the template's own layout; another one takes only what fits it whole.
                 None if !device.is_own() => Found::No,
-                None => Found::Doubtful { device: number, len, others: false },
+                None => Found::Doubtful { device: number, len, others: false, hopeful: false },
             },
             Cut::More if framer::may_be_known(&device.template, &self.bytes[at..], self.raw) => Found::Begun,
             Cut::More => Found::BegunWrong,
@@ -236,7 +237,9 @@ impl Hunt<'_> {
             }
         }
         match best {
-            Found::Doubtful { device, len, .. } => Found::Doubtful { device, len, others: begun || begun_wrong },
+            Found::Doubtful { device, len, .. } => {
+                Found::Doubtful { device, len, others: begun || begun_wrong, hopeful: begun }
+            }
             _ if begun => Found::Begun,
             _ if begun_wrong => Found::BegunWrong,
             _ => Found::No,
