@@ -169,11 +169,11 @@ impl FreeCrc {
         // The last byte makes both bytes of the register; those before it only what the next one sees.
         let mut seen = (register >> 8) as u8;
         let (words, few) = rest.as_chunks::<TURN>();
-        for &[a, b, c, d, e, f, g, h] in words {
+        seen = words.iter().fold(seen, |seen, &[a, b, c, d, e, f, g, h]| {
             let upper = seventh[usize::from(b)] ^ sixth[usize::from(c)] ^ fifth[usize::from(d)];
             let lower = fourth[usize::from(e)] ^ third[usize::from(f)] ^ second[usize::from(g)] ^ first[usize::from(h)];
-            seen = eighth[usize::from(seen ^ a)] ^ upper ^ lower;
-        }
+            eighth[usize::from(seen ^ a)] ^ upper ^ lower
+        });
         seen = few.iter().fold(seen, |seen, &byte| first[usize::from(seen ^ byte)]);
         register = u64::from(seen) << 8;
         self.high(register, *last)
