@@ -129,20 +129,16 @@ pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let part = input.part();
     COMPILED.with(|kept| {
-        kept.with(
-            part,
-            |input| Case::new(input),
-            |case| {
-                for number in 0..REQUESTS {
-                    if input.is_empty() && number > 0 {
-                        break;
-                    }
-                    let fields: Vec<(Value, Vec<u8>)> = FIELDS
-                        .with(|fields| fields.iter().map(|field| (field.clone(), bytes(&mut input, field))).collect());
-                    case.check(&fields);
+        kept.with(part, Case::new, |case| {
+            for number in 0..REQUESTS {
+                if input.is_empty() && number > 0 {
+                    break;
                 }
-            },
-        );
+                let fields: Vec<(Value, Vec<u8>)> = FIELDS
+                    .with(|fields| fields.iter().map(|field| (field.clone(), bytes(&mut input, field))).collect());
+                case.check(&fields);
+            }
+        });
     });
 }
 

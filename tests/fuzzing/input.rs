@@ -140,7 +140,7 @@ pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32, change: Muta
 
 /// A first part of these bytes, with the byte that tells how many: their number is odd.
 fn part(mut bytes: Vec<u8>) -> Vec<u8> {
-    if bytes.len() % 2 == 0 {
+    if bytes.len().is_multiple_of(2) {
         bytes.truncate(bytes.len().saturating_sub(1));
     }
     if bytes.is_empty() {
