@@ -247,7 +247,7 @@ impl Speaker {
         for frame in 0..frames {
             let framed = talk::build(turn, which, (number, frame), due_ns);
             due_ns = framed.due_ns;
-            if frame == 0 {
+            if frame == 0 && !turn.scratch.talked.is_unkeyed {
                 key = talk::key(turn.scratch.on_wire(framed.template));
             }
             if let Some(waiting) = &mut waiting {

@@ -65,6 +65,8 @@ pub struct Talked {
     pub is_stirred: bool,
     /// The FSU's connections are to be closed.
     pub hangs_up: bool,
+    /// Nobody reads the keys of messages: they are 0.
+    pub is_unkeyed: bool,
     /// Buffers for what waits.
     spare: Vec<Buffers>,
 }

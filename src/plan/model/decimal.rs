@@ -14,9 +14,12 @@ pub struct Decimal {
 /// Digits behind the point.
 pub const PLACES: u32 = 30;
 
+/// Digits that a word has room for, whatever they are.
+const WORD_DIGITS: u32 = 18;
+
 /// 10 to a power; `None`: it is too large.
 fn power(exponent: u32) -> Option<i128> {
-    10_i128.checked_pow(exponent)
+    if exponent <= WORD_DIGITS { Some(10_i64.pow(exponent).into()) } else { 10_i128.checked_pow(exponent) }
 }
 
 impl Decimal {
@@ -37,12 +40,18 @@ impl Decimal {
             [b'+', rest @ ..] => (false, rest),
             _ => (false, text),
         };
-        let (mut mantissa, mut places, mut digits, mut is_behind) = (0_i128, 0_i32, 0, false);
+        let (mut mantissa, mut small, mut places, mut digits, mut is_behind) = (0_i128, 0_u64, 0_i32, 0, false);
         for byte in text {
             match byte {
                 b'.' if !is_behind => is_behind = true,
                 b'0'..=b'9' => {
-                    mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(byte - b'0'))?;
+                    // As many digits as a word has room for are read without the wide arithmetic.
+                    if digits < WORD_DIGITS {
+                        small = small * 10 + u64::from(byte - b'0');
+                        mantissa = i128::from(small);
+                    } else {
+                        mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(byte - b'0'))?;
+                    }
                     places += i32::from(is_behind);
                     digits += 1;
                 }
@@ -64,6 +73,13 @@ impl Decimal {
     /// Without zeros at the end of what is behind the point.
     #[must_use]
     pub fn trimmed(mut self) -> Self {
+        if let Ok(mut small) = i64::try_from(self.mantissa) {
+            while self.places > 0 && small % 10 == 0 {
+                small /= 10;
+                self.places -= 1;
+            }
+            return Self { mantissa: small.into(), ..self };
+        }
         while self.places > 0 && self.mantissa % 10 == 0 {
             self.mantissa /= 10;
             self.places -= 1;
@@ -73,7 +89,10 @@ impl Decimal {
 
     /// The mantissa with that many places, at least its own.
     fn with_places(self, places: u32) -> Option<i128> {
-        self.mantissa.checked_mul(power(places.checked_sub(self.places)?)?)
+        match places.checked_sub(self.places)? {
+            0 => Some(self.mantissa),
+            more => self.mantissa.checked_mul(power(more)?),
+        }
     }
 
     /// The sum. `None`: it has too many digits.
@@ -99,6 +118,13 @@ impl Decimal {
         }
         if below == 0 {
             return None;
+        }
+        if let (Ok(small), Ok(by)) = (u64::try_from(above.unsigned_abs()), u64::try_from(below))
+            && small <= u64::MAX / 4
+            && by <= u64::MAX / 4
+        {
+            let nearest = i128::from((2 * small + by) / (2 * by));
+            return Some(if above < 0 { -nearest } else { nearest });
         }
         let twice = above.unsigned_abs().checked_mul(2)?.checked_add(below.unsigned_abs())?;
         let nearest = i128::try_from(twice / below.unsigned_abs().checked_mul(2)?).ok()?;
@@ -163,6 +189,30 @@ mod tests {
             assert_eq!(of(wrong), None, "{wrong}");
         }
         assert_eq!(of("1e-31"), None);
+    }
+
+    /// On both sides of what a word holds.
+    #[test]
+    fn long_numbers_are_as_exact_as_short_ones() {
+        let check =
+            |text: &str, expected: &str| assert_eq!(of(text).map(|number| number.to_string()), Some(expected.into()));
+        check("999999999999999999", "999999999999999999");
+        check("9999999999999999999", "9999999999999999999");
+        check("-123456789012345678.90", "-123456789012345678.9");
+        check("1234567890123456789012345678901234567", "1234567890123456789012345678901234567");
+        check("9223372036854775808000e-3", "9223372036854775808");
+        assert_eq!(of("9999999999999999999999999999999999999999"), None);
+        let over = |above: &str, below: &str| of(above).unwrap().over(of(below).unwrap());
+        for (above, below, expected) in [
+            ("4611686018427387903", "2", 2_305_843_009_213_693_952),
+            ("4611686018427387904", "2", 2_305_843_009_213_693_952),
+            ("18446744073709551617", "2", 9_223_372_036_854_775_809),
+            ("-18446744073709551617", "2", -9_223_372_036_854_775_809),
+            ("7", "18446744073709551616", 0),
+            ("10000000000000000000000", "0.001", 10_000_000_000_000_000_000_000_000),
+        ] {
+            assert_eq!(over(above, below), Some(expected), "{above} / {below}");
+        }
     }
 
     #[test]

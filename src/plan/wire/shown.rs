@@ -65,7 +65,10 @@ fn with_raw(
         }
         let written = match shown.base {
             Kind::HexDigits { .. } => write!(buffer, "{raw:X}"),
-            _ => write!(buffer, "{raw}"),
+            _ => match i64::try_from(raw) {
+                Ok(small) => write!(buffer, "{small}"),
+                Err(_) => write!(buffer, "{raw}"),
+            },
         };
         written.map_err(|_| Misfit::Range)?;
     }

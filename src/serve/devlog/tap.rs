@@ -142,6 +142,11 @@ impl Tap {
         self.open.as_ref().map(|open| open.queue.filled())
     }
 
+    /// Whether what becomes of messages is recorded.
+    pub fn has_message_ledger(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.wanted.messages)
+    }
+
     /// Passes one fault to the logger thread, for the ledger. Returns false as [`Tap::record`] does; true if there is no ledger.
     pub fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
         let Some(open) = self.open.as_mut().filter(|open| open.wanted.ledger) else { return true };

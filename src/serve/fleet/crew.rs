@@ -181,6 +181,10 @@ impl<T: Recorder> Recorder for Watched<T> {
         self.tap.message(fsu, unix_ms, happened)
     }
 
+    fn wants_keys(&self) -> bool {
+        self.tap.wants_keys()
+    }
+
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
         self.tap.reload(epoch, fates, fsu_count);
     }

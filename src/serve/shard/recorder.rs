@@ -19,6 +19,10 @@ pub trait Recorder {
     }
     /// What has become of a message: an FSU's number in the fleet, the moment. False: lost. The ledger is on or off by itself.
     fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool;
+    /// Whether somebody reads the keys of messages: the ledger. Else none are made.
+    fn wants_keys(&self) -> bool {
+        true
+    }
     /// From now on FSU numbers are those of the next fleet, of `fsu_count`. `fates`: what became of the FSUs before, by their old numbers.
     fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
     /// How many bytes of records wait, and for how many there is room; `None`: nothing is recorded.
@@ -52,6 +56,10 @@ impl Recorder for crate::devlog::tap::Tap {
 
     fn message(&mut self, fsu: u32, unix_ms: i64, happened: &Happened) -> bool {
         Self::message(self, fsu, unix_ms, happened)
+    }
+
+    fn wants_keys(&self) -> bool {
+        self.has_message_ledger()
     }
 
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {

@@ -158,6 +158,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             dials: Dials::default(),
             steer: None,
         };
+        serve.scratch.talked.is_unkeyed = !serve.tap.wants_keys();
         serve.start_heartbeats(now);
         serve.start_dials(now.mono_ms);
         serve.start_outages();

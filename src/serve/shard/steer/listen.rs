@@ -346,6 +346,10 @@ impl<T: Recorder> Recorder for Listener<T> {
         self.tap.message(fsu, unix_ms, happened)
     }
 
+    fn wants_keys(&self) -> bool {
+        self.tap.wants_keys()
+    }
+
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
         if let Some(ear) = &mut self.ear {
             ear.reload(fates, fsu_count);
