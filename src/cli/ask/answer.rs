@@ -13,6 +13,8 @@ pub(super) struct Answer<'a> {
     pub(super) data: &'a [u8],
     /// The fields of the data; none if it is not the command's reply.
     fields: &'a [Field],
+    /// It is bytes as they are (`raw` of a rule), without header and tail.
+    is_plain: bool,
 }
 
 impl<'a> Answer<'a> {
@@ -37,7 +39,9 @@ impl<'a> Answer<'a> {
         let content = if told.command.is_some() { Content::Reply } else { Content::Bytes };
         let reading = Reading { command: told.command.and_then(|number| template.commands.get(number)), content };
         let frame = Inner::new(template, of_raw(template, raw), reading);
-        Self { data: frame.data(), fields: reading.fields().unwrap_or_default(), frame }
+        let is_plain = told.command.is_none();
+        let data = if is_plain { raw } else { frame.data() };
+        Self { data, fields: reading.fields().unwrap_or_default(), frame, is_plain }
     }
 
     fn with_data(self, data: &'a [u8], is_reply: bool) -> Self {
@@ -47,12 +51,12 @@ impl<'a> Answer<'a> {
             return Self { data, ..self };
         }
         let reading = Reading { command, content: Content::Bytes };
-        Self { data, fields: &[], frame: Inner { reading, ..self.frame } }
+        Self { data, fields: &[], frame: Inner { reading, ..self.frame }, ..self }
     }
 
     /// Header and tail.
     pub(super) fn header(&self) -> impl Iterator<Item = Piece<'a>> {
-        let is_there = !self.frame.frame.raw.is_empty();
+        let is_there = !self.is_plain && !self.frame.frame.raw.is_empty();
         self.frame.header().chain(self.frame.tail()).filter(move |_| is_there)
     }
 

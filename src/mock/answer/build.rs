@@ -58,7 +58,7 @@ impl<'a> Inputs<'a> {
     #[inline]
     pub(super) fn element(&self, walked: &Walked) -> Option<(&'a [u8], usize)> {
         if let Some(item) = self.item.as_ref().filter(|_| calc::is_current(walked)) {
-            return item.bytes(walked.path.node).map(|bytes| (bytes, 0));
+            return item.bytes(walked.path.node).map(|bytes| (bytes, item.count(walked.path.node)));
         }
         match self.trace {
             Some(trace) => trace.bytes(&walked.walk, self.request, &walked.path),

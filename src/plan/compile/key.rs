@@ -175,8 +175,7 @@ fn walked_key(diags: &mut Diags, raw: &At<RawCommand>, parts: Vec<Part>) -> Opti
         [_] => Some(vec![digits.concat()]),
         _ => None,
     };
-    let wrong =
-        |diags: &mut Diags, what: &str| diags.error(given, format!("`{}` is no key here ({what})", digits.join("_")));
+    let wrong = |diags: &mut Diags, what: &str| diags.error(given, no_key(&raw.value, &digits, what));
     let Some(texts) = texts else {
         wrong(diags, &format!("{} parts: write them apart, as in `48_F0`", parts.len()));
         return None;
@@ -376,7 +375,7 @@ fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart], kinds: &[Digi
         return Some((0, text.collect::<Vec<_>>().join("_").into()));
     }
     let Some(text) = spelled(&digits, parts, kinds) else {
-        diags.error(pos, format!("`{}` is no key here ({})", digits.join("_"), wanted(parts, kinds)));
+        diags.error(pos, no_key(&raw.value, &digits, &wanted(parts, kinds)));
         return None;
     };
     let (mut key, mut rest) = (0_u128, &*text);
@@ -387,6 +386,18 @@ fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart], kinds: &[Digi
         key = bytes.iter().fold(key, |key, byte| (key << 8) | u128::from(*byte));
     }
     Some((key, text.into()))
+}
+
+/// What is wrong with a key. If it has the characters of a text field, their hex digits are said.
+fn no_key(raw: &RawCommand, digits: &[String], wanted: &str) -> String {
+    let given = raw.data_frame_type.iter().flat_map(|given| &given.0).map(|text| text.value.trim());
+    let given = given.collect::<Vec<_>>().concat();
+    let as_hex = hex::encode_upper(&given);
+    let is_hex = given.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_size = wanted == format!("{} hex digits", as_hex.len());
+    let is_text = is_size || (!is_hex && wanted.starts_with(&format!("{} hex digits", given.len())));
+    let characters = if is_text { format!("; the characters `{given}` are {as_hex}") } else { String::new() };
+    format!("`{}` is no key here ({wanted}{characters})", digits.join("_"))
 }
 
 /// What a key of these parts looks like.

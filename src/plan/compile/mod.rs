@@ -49,6 +49,7 @@ pub mod log_file;
 mod memory;
 mod messages;
 pub mod moved;
+mod named_bits;
 mod number;
 mod own_value;
 mod params;

@@ -6,6 +6,7 @@ use super::expr::{self, ExprError, Scope, is_dynamic};
 use super::field::{Area, constant, encode, outside, split_name, text};
 use super::fields::{FieldList, ResponseField, Values};
 use super::fits::{fits, numeric, same_bits};
+use super::named_bits;
 use super::walk::{self, WalkDraft};
 use crate::config::at::{At, Json, Pos};
 use crate::config::budget::Budget;
@@ -477,6 +478,10 @@ struct Target<'s> {
 fn put(diags: &mut Diags, scope: &dyn Scope, place: Target<'_>, json: &At<Json>, draft: &mut Draft) {
     let Target { slot, to } = place;
     let span = to..to + slot.len;
+    if named_bits::are_computed(slot, json) {
+        let whole = named_bits::whole(diags, (slot, &draft.frame[span]), json, scope);
+        return whole.into_iter().for_each(|whole| put(diags, scope, place, &whole, draft));
+    }
     if matches!(json.value, Json::Obj(_)) {
         let Some((bytes, mask)) = constant(diags, slot, json) else { return };
         for ((out, byte), mask) in draft.frame[span].iter_mut().zip(&bytes).zip(&mask) {

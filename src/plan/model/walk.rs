@@ -402,7 +402,7 @@ pub struct Each {
 
 /// As the number of an item: the item that an [`Each`] is at.
 pub const CURRENT: u32 = u32::MAX;
-/// Fields of an item that an [`Each`] may refer to: the first ones of the list.
+/// Fields, lists and choices of an item that an [`Each`] may refer to: the first ones of the list.
 pub const ITEM_NODES_MAX: usize = 32;
 
 /// The bytes that select a case, and its steps.
@@ -589,21 +589,27 @@ impl Walk {
 
     /// The fields of a name in the items of a list; `None`: they have none of it, or it is in a list of its own.
     pub fn in_item(self: &Arc<Self>, list: Path, name: &str) -> Option<Walked> {
-        let depth = self.nodes.get(list.node as usize)?.lists;
-        let mut path = list;
-        *path.items.get_mut(depth)? = CURRENT;
-        let (parts, mut found): (Vec<&str>, Vec<Path>) = (name.split('.').collect(), Vec::new());
+        let found = self.paths_in_item(list, name);
+        let mut all: Vec<Walked> = found.into_iter().map(|path| self.element(path)).collect::<Option<_>>()?;
+        all.sort_by_key(|walked| std::cmp::Reverse(walked.slot.len));
+        let mut all = all.into_iter();
+        let first = all.next()?;
+        Some(Walked { others: all.collect(), ..first })
+    }
+
+    /// All elements of a name in the items of a list, also lists and choices; none if one of them is in a list of its own, or too far behind.
+    pub fn paths_in_item(&self, list: Path, name: &str) -> Vec<Path> {
+        let (mut path, mut found) = (list, Vec::new());
+        let depth = self.nodes.get(list.node as usize).map_or(NEST_MAX, |node| node.lists);
+        let Some(item) = path.items.get_mut(depth) else { return found };
+        *item = CURRENT;
+        let parts: Vec<&str> = name.split('.').collect();
         self.find(Some(list.node), (&parts, depth + 1), path, &mut found);
         let is_near = |path: &Path| {
             let near = (path.node - list.node) as usize <= ITEM_NODES_MAX;
             near && self.nodes.get(path.node as usize).is_some_and(|node| node.lists == depth + 1)
         };
-        let mut all: Vec<Walked> =
-            found.into_iter().map(|path| self.element(path).filter(|_| is_near(&path))).collect::<Option<_>>()?;
-        all.sort_by_key(|walked| std::cmp::Reverse(walked.slot.len));
-        let mut all = all.into_iter();
-        let first = all.next()?;
-        Some(Walked { others: all.collect(), ..first })
+        if found.iter().all(is_near) { found } else { Vec::new() }
     }
 
     /// All elements of a name: more than one where several cases have it. What [`Self::path`] finds is the first.

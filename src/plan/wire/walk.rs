@@ -184,6 +184,8 @@ pub struct Item<'f> {
     list: u32,
     /// By node of the item: first byte, behind the last byte; `u32::MAX`: it is not there.
     at: [(u32, u32); ITEM_NODES_MAX],
+    /// Of its lists: how many items they have.
+    counts: [u16; ITEM_NODES_MAX],
     /// Its number, from 0.
     pub index: usize,
 }
@@ -194,6 +196,12 @@ impl<'f> Item<'f> {
         let place = node.checked_sub(self.list + 1)?;
         let (from, to) = *self.at.get(place as usize)?;
         self.raw.get(from as usize..to as usize)
+    }
+
+    /// How many items a list of the item has.
+    pub fn count(&self, node: u32) -> usize {
+        let place = node.checked_sub(self.list + 1);
+        place.and_then(|place| self.counts.get(place as usize)).map_or(0, |&count| usize::from(count))
     }
 
     /// An element of the item that has this name; of several cases that which is there.
@@ -216,7 +224,7 @@ pub fn each<'f>(walk: &Walk, raw: &'f [u8], list: &Path, mut with: impl FnMut(It
         let mut is_over = false;
         match event {
             Event::Item { node, index } if node == list.node => {
-                let before = item.replace(Item { raw, list: node, at: none, index });
+                let before = item.replace(Item { raw, list: node, at: none, counts: [0; ITEM_NODES_MAX], index });
                 is_over = before.is_some_and(|item| !with(item));
             }
             Event::End { node, .. } if node == list.node => {
@@ -227,6 +235,14 @@ pub fn each<'f>(walk: &Walk, raw: &'f [u8], list: &Path, mut with: impl FnMut(It
                 let place = item.as_mut().and_then(|item| item.at.get_mut((node - list.node - 1) as usize));
                 if let Some(place) = place {
                     *place = (from as u32, to as u32);
+                }
+            }
+            Event::End { node, from, to, count } if node > list.node && node < end => {
+                let (at, item) = ((node - list.node - 1) as usize, item.as_mut());
+                if let Some(item) = item.filter(|_| at < ITEM_NODES_MAX) {
+                    item.at[at] = (from as u32, to as u32);
+                    // A request has at most 65,535 items.
+                    item.counts[at] = u16::try_from(count).unwrap_or(u16::MAX);
                 }
             }
             _ => {}

@@ -7,7 +7,7 @@ use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::model::field::{Kind, Slot};
-use crate::model::walk::{Count, Op, Path, Walked, What};
+use crate::model::walk::{Count, ITEM_NODES_MAX, Op, Path, Walked, What};
 
 /// What the names of the current item's fields begin with.
 pub(super) const ITEM: &str = "item.";
@@ -57,9 +57,11 @@ impl Encoder<'_> {
             }
         };
         let from = self.list_of_request(diags, node, of)?;
+        self.check_near(diags, (node, &from), data, of.pos);
+        let given = data.iter().map(|(key, _)| key.value.clone()).collect();
         let outer = self.draft.begin_case();
         let was_case = std::mem::replace(&mut self.is_case, true);
-        let was_item = (self.item.replace(from.path), self.item_of.replace(node));
+        let was_item = (self.item.replace(from.path), self.item_of.replace((node, given)));
         self.fields(diags, (Some(node), 0), &Given::Object(data), &mut fields.clone());
         self.is_case = was_case;
         (self.item, self.item_of) = was_item;
@@ -107,10 +109,30 @@ impl Encoder<'_> {
     /// The current item's field of the same name as a field of the reply's item.
     pub(super) fn same_in_item(&self, node: u32) -> Option<Copied> {
         let (list, request) = (self.item?, self.of.request?);
-        let into = self.walk().nodes.get(node as usize).filter(|into| into.parent == self.item_of)?;
-        let asked = request.in_item(list, &into.name).filter(|asked| asked.others.is_empty())?;
-        let element = copy::element(self.walk(), node, request, asked.path).map(Copied::Element);
-        element.or_else(|| self.as_text(node, request, asked.path))
+        let into =
+            self.walk().nodes.get(node as usize).filter(|into| into.parent == self.item_of.as_ref().map(|of| of.0))?;
+        let [path] = *request.paths_in_item(list, &into.name) else { return None };
+        let element = copy::element(self.walk(), node, request, path).filter(|_| self.selects_same(node));
+        element.map(Copied::Element).or_else(|| self.as_text(node, request, path))
+    }
+
+    /// Reports fields that items would have from the request's, if those were not too far behind.
+    fn check_near(&self, diags: &mut Diags, (node, from): (u32, &Walked), data: &[(At<String>, At<Json>)], pos: Pos) {
+        let request = &from.walk;
+        let end = request.nodes.get(from.path.node as usize).map_or(0, |list| list.end);
+        let is_far = |name: &str| {
+            let all = (from.path.node + 1..end).filter_map(|at| request.nodes.get(at as usize));
+            let mut own = all.filter(|there| there.parent == Some(from.path.node));
+            own.any(|there| *there.name == *name) && request.paths_in_item(from.path, name).is_empty()
+        };
+        for child in self.children(Some(node), 0) {
+            let name = &self.walk().nodes[child as usize].name;
+            if !data.iter().any(|(key, _)| *key.value == **name) && is_far(name) {
+                let text =
+                    format!("`{name}` of an item is behind the first {ITEM_NODES_MAX} fields: give it in `data`");
+                diags.error(pos, text);
+            }
+        }
     }
 
     /// An element of the current item, for values.

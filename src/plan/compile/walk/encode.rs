@@ -1,5 +1,6 @@
 //! Compiles a rule's values for the fields from the first of variable size on into the steps that write them.
 
+use super::super::adapt::adapt;
 use super::super::expr::{Scope, is_dynamic, nearest};
 use super::super::field::{self, Area};
 use super::super::fields::Values;
@@ -17,7 +18,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::steps::step;
 use crate::model::digits::Digits;
-use crate::model::field::{Field, Kind, Offset};
+use crate::model::field::{Field, Kind, Offset, Slot};
 use crate::model::reply::{Expr, Part};
 use crate::model::template::Moved;
 use crate::model::walk::{
@@ -131,8 +132,8 @@ pub(super) struct Encoder<'a> {
     pub(super) index: Option<usize>,
     /// The request's list of whose items those of the reply are made.
     pub(super) item: Option<Path>,
-    /// The reply's list of those items.
-    pub(super) item_of: Option<u32>,
+    /// The reply's list of those items, and the names that the rule gives.
+    pub(super) item_of: Option<(u32, Vec<String>)>,
     /// The case that is being written is one of several: what it counts is not known.
     pub(super) is_case: bool,
     /// What has determined numbers so far.
@@ -346,8 +347,10 @@ impl Encoder<'_> {
         let name = text.trim().strip_prefix("#{")?.strip_suffix("}#")?;
         let request = self.of.request?;
         if let Some(list) = self.item.filter(|_| name.trim().starts_with(ITEM)) {
-            let walked = request.in_item(list, name.trim().strip_prefix(ITEM)?)?;
-            return walked.others.is_empty().then(|| (request.clone(), walked.path));
+            return match &*request.paths_in_item(list, name.trim().strip_prefix(ITEM)?) {
+                [path] => Some((request.clone(), *path)),
+                _ => None,
+            };
         }
         // Several cases have it: the value of the one that is there is a text.
         match &*request.paths(name.trim()) {
@@ -384,7 +387,7 @@ impl Encoder<'_> {
         if fits && copy::same_kind(slot, &asked.slot) {
             return Some(Copied::Fixed(Put::Copy { from: asked.at, len }, len));
         }
-        // If type or byte order differs, copy through the text notation.
+        // If type, byte order or end differs, copy through the text notation.
         let part = Part::Field { at: asked.at, slot: asked.slot.clone() };
         let value = Expr { parts: Box::new([part]), bytes_max: 0 };
         // A value that its end or its size does not allow is seen while serving, and counts as one that does not fit.
@@ -404,14 +407,20 @@ impl Encoder<'_> {
     }
 
     /// The request's case of a choice may be copied only if its selecting field is copied too.
-    fn selects_same(&self, node: u32) -> bool {
+    pub(super) fn selects_same(&self, node: u32) -> bool {
         let walk = self.walk();
         let Some(Op::Choice { by, .. }) = walk.ops.get(walk.nodes[node as usize].op as usize) else { return true };
         match by.place {
             Place::Frame(at) => (self.of.gives)(at).is_none(),
             Place::Mark(mark) => {
-                let name = walk.marks.get(usize::from(mark)).map(|&node| &walk.nodes[node as usize].name);
-                name.is_some_and(|name| self.of.values.iter().all(|values| values.get(Area::Plain, name).is_none()))
+                let by = walk.marks.get(usize::from(mark)).and_then(|&node| walk.nodes.get(node as usize));
+                match (by, &self.item_of) {
+                    (Some(by), Some((list, given))) if by.parent == Some(*list) => {
+                        !given.contains(&by.name.to_string())
+                    }
+                    (Some(by), _) => self.of.values.iter().all(|values| values.get(Area::Plain, &by.name).is_none()),
+                    (None, _) => false,
+                }
             }
         }
     }
@@ -633,6 +642,12 @@ impl Encoder<'_> {
         let what = if is_list { Measure::Items { own, copied } } else { Measure::Bytes(point.mark) };
         self.draft.length(target, counted, what);
     }
+}
+
+/// Whether a value may become one of another type: both or neither are bits.
+fn may_convert(asked: &Slot, slot: &Slot) -> bool {
+    let is_bits = |slot: &Slot| matches!(slot.kind.base(), Kind::Bit(_));
+    is_bits(asked) == is_bits(slot)
 }
 
 /// Whether a value gives the number that counts: all of its field, or the bits that say it.

@@ -22,6 +22,7 @@ mod extent;
 mod group;
 pub mod layout;
 pub(super) mod lengths;
+mod own;
 mod put;
 mod quick;
 mod repeat;
@@ -110,7 +111,9 @@ pub fn varying(
     list.varying.first()?;
     let around = Around { template, fixed: &fixed.fields, fixed_len: fixed.len, padding };
     let lengths = lengths::fixed(diags, around, &list.fixed);
-    layout(diags, around, lengths, list.varying)
+    let draft = layout(diags, around, lengths, list.varying);
+    draft.iter().for_each(|draft| own::check(diags, draft, &fixed.fields));
+    draft
 }
 
 /// Reports a `data_frame_length` in a command of variable size.

@@ -5,6 +5,7 @@ use super::super::calc;
 use super::super::expr::{self, is_dynamic};
 use super::super::field;
 use super::super::fits::{fits, numeric};
+use super::super::named_bits;
 use super::super::reply::patch;
 use super::copy;
 use super::encode::{Encoder, Written};
@@ -62,6 +63,11 @@ impl Encoder<'_> {
 
     /// Compiles a JSON value; `None` after an error.
     fn value(&mut self, diags: &mut Diags, at: &Spot<'_>, until: &[u8], value: &At<Json>) -> Option<Known> {
+        if named_bits::are_computed(at.slot, value) {
+            let scope = Indexed { inner: self.of.scope, index: self.index, item: self.item_scope() };
+            let whole = named_bits::whole(diags, (at.slot, &vec![0; at.slot.len]), value, &scope)?;
+            return self.value(diags, at, until, &whole);
+        }
         let dynamic = matches!(&value.value, Json::Str(text) if is_dynamic(text));
         if !dynamic {
             let bytes = known(diags, at, value)?;
