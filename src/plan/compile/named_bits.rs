@@ -7,6 +7,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::model::field::{Kind, Slot};
 use crate::wire::value::get_bits;
+use std::fmt::Write as _;
 
 /// The largest field: an expression has 63 bits and a sign.
 const BYTES: usize = 7;
@@ -59,7 +60,7 @@ pub(super) fn whole(
             return None;
         };
         let most = (1_u64 << (range.to - range.from + 1)) - 1;
-        text += &format!(" | (({one}) & {most}) << {}", bits - 1 - range.to);
+        let _ = write!(text, " | (({one}) & {most}) << {}", bits - 1 - range.to);
     }
     text += "}$";
     Some(At { pos: json.pos, value: Json::Str(text) })

@@ -238,11 +238,12 @@ pub fn each<'f>(walk: &Walk, raw: &'f [u8], list: &Path, mut with: impl FnMut(It
                 }
             }
             Event::End { node, from, to, count } if node > list.node && node < end => {
-                let (at, item) = ((node - list.node - 1) as usize, item.as_mut());
-                if let Some(item) = item.filter(|_| at < ITEM_NODES_MAX) {
-                    item.at[at] = (from as u32, to as u32);
+                let at = (node - list.node - 1) as usize;
+                let places = item.as_mut().map(|item| (item.at.get_mut(at), item.counts.get_mut(at)));
+                if let Some((Some(place), Some(items))) = places {
+                    *place = (from as u32, to as u32);
                     // A request has at most 65,535 items.
-                    item.counts[at] = u16::try_from(count).unwrap_or(u16::MAX);
+                    *items = u16::try_from(count).unwrap_or(u16::MAX);
                 }
             }
             _ => {}

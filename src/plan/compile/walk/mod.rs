@@ -112,7 +112,9 @@ pub fn varying(
     let around = Around { template, fixed: &fixed.fields, fixed_len: fixed.len, padding };
     let lengths = lengths::fixed(diags, around, &list.fixed);
     let draft = layout(diags, around, lengths, list.varying);
-    draft.iter().for_each(|draft| own::check(diags, draft, &fixed.fields));
+    if let Some(draft) = &draft {
+        own::check(diags, draft, &fixed.fields);
+    }
     draft
 }
 
