@@ -1,6 +1,5 @@
 //! Compiles a rule's values for the fields from the first of variable size on into the steps that write them.
 
-use super::super::adapt::adapt;
 use super::super::expr::{Scope, is_dynamic, nearest};
 use super::super::field::{self, Area};
 use super::super::fields::Values;
@@ -642,12 +641,6 @@ impl Encoder<'_> {
         let what = if is_list { Measure::Items { own, copied } } else { Measure::Bytes(point.mark) };
         self.draft.length(target, counted, what);
     }
-}
-
-/// Whether a value may become one of another type: both or neither are bits.
-fn may_convert(asked: &Slot, slot: &Slot) -> bool {
-    let is_bits = |slot: &Slot| matches!(slot.kind.base(), Kind::Bit(_));
-    is_bits(asked) == is_bits(slot)
 }
 
 /// Whether a value gives the number that counts: all of its field, or the bits that say it.
