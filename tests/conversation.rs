@@ -109,10 +109,14 @@ impl World {
 
     /// Time passes; everything that is due is said in time.
     fn until(&mut self, ms: u64) {
+        self.until_heard_by(ms, Audience::Some);
+    }
+
+    fn until_heard_by(&mut self, ms: u64, audience: Audience) {
         while let Some(next_ms) = self.next_ms.filter(|&next_ms| next_ms <= ms) {
             self.since_start_ms = self.since_start_ms.max(next_ms);
             let moment = self.moment();
-            self.next_ms = self.mock.speak(0, Audience::Some, moment, &mut self.replies);
+            self.next_ms = self.mock.speak(0, audience, moment, &mut self.replies);
         }
         self.since_start_ms = ms;
     }
@@ -242,6 +246,36 @@ fn nobody_hears_and_nothing_is_raised() {
     world.until(9_000);
     assert_eq!(world.said(), lines(&[(1_000, frame("0200", 0, "00")), (2_500, frame("0200", 0, "00"))]));
     assert_eq!(world.next_ms, None);
+}
+
+/// A retry that nobody would hear does not leave and is none: its wait begins again, and the last one is given up as ever.
+#[test]
+fn retries_are_not_used_up_while_nobody_hears() {
+    let alarm = json!({"alarm": {"frame": "0200", "on": "start", "data": {"kind": "07"},
+        "ack": {"frame": "8001", "match": {"of": "serial"}, "within_ms": 100, "retries": 2, "backoff": 2}}});
+    // Nobody hears from the first moment to the second: when it leaves, and when it is given up.
+    let check = |deaf: (u64, u64), leaves: &[u64], ended_ms: u64| {
+        let mut world = World::new("datagram", alarm.clone());
+        world.start(Audience::Some);
+        let mut ended = 0;
+        for ms in 0..3_000 {
+            let audience = if (deaf.0..deaf.1).contains(&ms) { Audience::None } else { Audience::Some };
+            world.until_heard_by(ms, audience);
+            if ended == 0 && world.counted()[3] == 1 {
+                ended = ms;
+            }
+        }
+        let left: Vec<(u64, String)> = leaves.iter().map(|&ms| (ms, frame("0200", 0, "07"))).collect();
+        assert_eq!((world.said(), ended), (lines(&left), ended_ms), "{deaf:?}");
+        let retries = leaves.len() as u64 - 1;
+        assert_eq!(world.counted(), [1, 0, retries, 1], "{deaf:?}");
+    };
+    check((0, 0), &[0, 100, 300], 700);
+    // The first wait begins again until there is somebody.
+    check((50, 1_050), &[0, 1_100, 1_300], 1_700);
+    check((150, 650), &[0, 100, 700], 1_100);
+    // The last wait is over whoever hears.
+    check((350, 2_500), &[0, 100, 300], 700);
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl Mock {
     /// ([`Fsu::talks`](fsu_plan::model::fleet::Common::talks)). Gives when to call [`Mock::on_timer`].
     pub fn on_start(&mut self, fsu: usize, audience: Audience, moment: Moment, sink: &mut impl Sink) -> Option<u64> {
         let whose = self.whose(fsu);
-        speak::start(&mut self.turn(fsu, moment)?, whose);
+        speak::start(&mut self.turn(fsu, moment)?, whose, false);
         self.speak(fsu, audience, moment, sink)
     }
 

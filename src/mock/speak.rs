@@ -26,14 +26,18 @@ pub enum Audience {
     None,
 }
 
-/// The schedules of an FSU's messages begin.
-pub fn start(turn: &mut Turn<'_>, whose: Whose) {
+/// The schedules of an FSU's messages begin, after a reload once more. `has_centre`: it has a centre from the start.
+pub fn start(turn: &mut Turn<'_>, whose: Whose, has_centre: bool) {
     let (now, of_fsu) = ((turn.moment.now, turn.moment.since_start_ms), turn.dice().of_fsu());
-    each(turn, |conversation, talk| {
-        if !talk.is_started {
-            talk.start(conversation, whose, now, of_fsu);
+    for device in 0..turn.fsu.devices.len() {
+        if has_centre && turn.talk(device).is_some_and(|(_, talk)| talk.meets_centre()) {
+            supersede(turn, device);
         }
-        0
+    }
+    each(turn, |conversation, talk| {
+        let connects = has_centre && talk.meets_centre();
+        let dropped = if talk.is_started { 0 } else { talk.start(conversation, whose, now, of_fsu) };
+        dropped + if connects { talk.want_all(conversation, On::Connect) } else { 0 }
     });
 }
 
@@ -170,11 +174,12 @@ impl Speaker {
                 talk::give_up(turn, self.device, index, Event::GivenUp);
                 continue;
             }
-            let wait_ms = message.wait_ms(waiting.sends).unwrap_or(NEVER_MS);
+            // Where nobody hears, it is not sent again: the same wait begins once more.
+            let wait_ms = message.wait_ms(waiting.sends - u32::from(!self.is_heard)).unwrap_or(NEVER_MS);
             waiting.due_ms = now_ms.saturating_add(wait_ms.max(1));
-            waiting.sends += 1;
             index += 1;
             if self.is_heard {
+                waiting.sends += 1;
                 self.again(turn, Which { device: self.device, number, message }, index - 1, sink);
             }
         }

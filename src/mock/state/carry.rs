@@ -18,6 +18,8 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
     let mut taken = vec![false; own(was)];
     let mut moves = vec![None; own(was)];
     let FsuState { identity, .. } = FsuState::new(is);
+    let to = |fsu: &Fsu| fsu.connect.as_ref().map(|connect| connect.to);
+    let is_at_same = to(was) == to(is);
     let devices = is.devices.iter().take(own(is)).enumerate().map(|(new_number, device)| {
         let mut memory = DeviceState::new(device, &is.params);
         let same = |(number, other): &(usize, &std::sync::Arc<Device>)| {
@@ -30,7 +32,7 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
                 moves[number] = Some(new_number);
             }
             if let Some(old) = old.get(number) {
-                carry_device(old, other, device, &mut memory);
+                carry_device(old, (other, device), is_at_same, &mut memory);
             }
         }
         memory
@@ -42,7 +44,7 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
     state
 }
 
-fn carry_device(old: &DeviceState, was: &Device, is: &Device, memory: &mut DeviceState) {
+fn carry_device(old: &DeviceState, (was, is): (&Device, &Device), is_at_same: bool, memory: &mut DeviceState) {
     let mut registers: HashMap<&str, usize> = HashMap::new();
     for (number, register) in was.registers.iter().enumerate() {
         registers.entry(&register.name).or_insert(number);
@@ -61,7 +63,7 @@ fn carry_device(old: &DeviceState, was: &Device, is: &Device, memory: &mut Devic
     if let (Some((talk, is)), Some((before, was))) =
         (memory.talk.as_mut().zip(is.conversation.as_deref()), old.talk.as_ref().zip(was.conversation.as_deref()))
     {
-        talk.carry(is, before, was);
+        talk.carry(is, (before, was), is_at_same);
     }
     if is.cycles == 0 || was.cycles == 0 {
         return;

@@ -30,6 +30,20 @@ pub struct Talk {
     pub(crate) waiting: Vec<Waiting>,
     /// Its schedules run.
     pub(crate) is_started: bool,
+    /// What it has from before a reload.
+    pub(crate) past: Past,
+}
+
+/// What a conversation has behind it when its schedules begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// Nothing: what the start of the FSU makes leave is to leave, and what its first centre does.
+    #[default]
+    None,
+    /// It had started by the plan from before, and its centre is another now.
+    Started,
+    /// The same, and its centre is the same.
+    Connected,
 }
 
 /// When a message is due by its schedules.
@@ -94,8 +108,13 @@ impl Talk {
         Self { places: vec![place; conversation.messages.len()].into(), ..Self::default() }
     }
 
-    /// Its schedules begin. `of_fsu` distinguishes the FSU and the run.
-    pub(crate) fn start(&mut self, conversation: &Conversation, whose: Whose, now: (Now, u64), of_fsu: u64) {
+    /// Whether the centre that it has from the start is new to it.
+    pub(crate) fn meets_centre(&self) -> bool {
+        !self.is_started && self.past != Past::Connected
+    }
+
+    /// Its schedules begin. `of_fsu` distinguishes the FSU and the run. Gives how many messages found no room.
+    pub(crate) fn start(&mut self, conversation: &Conversation, whose: Whose, now: (Now, u64), of_fsu: u64) -> usize {
         self.is_started = true;
         for (number, (message, place)) in conversation.messages.iter().zip(&mut self.places).enumerate() {
             place.cron_due_ms = cron_due(message, now);
@@ -108,7 +127,7 @@ impl Talk {
             let over = message.at_ms.iter().take_while(|&&at_ms| at_ms < now.1).count();
             place.moments = over as u32;
         }
-        self.want_all(conversation, On::Start);
+        if self.past == Past::None { self.want_all(conversation, On::Start) } else { 0 }
     }
 
     /// All messages that something makes leave are to leave.
@@ -197,8 +216,14 @@ impl Talk {
     }
 
     /// Takes over what the new plan has too: states and numbers, by name. What waits for an acknowledgement waits on if its message
-    /// has the same name, and what is to leave does.
-    pub(crate) fn carry(&mut self, is: &Conversation, before: &Self, was: &Conversation) {
+    /// has the same name, and what is to leave does. `is_at_same`: its centre is where it was.
+    pub(crate) fn carry(&mut self, is: &Conversation, (before, was): (&Self, &Conversation), is_at_same: bool) {
+        self.past = match (before.is_started, before.past) {
+            (false, Past::None) => Past::None,
+            (false, Past::Started) => Past::Started,
+            _ if is_at_same => Past::Connected,
+            _ => Past::Started,
+        };
         for (_, name) in was.states.iter().enumerate().filter(|(number, _)| before.states >> number & 1 == 1) {
             self.states |= is.state(name).unwrap_or(0);
         }
@@ -218,7 +243,19 @@ impl Talk {
         self.wanted = before
             .wanted
             .iter()
-            .filter_map(|wanted| Some(Wanted { message: number_now(wanted.message)?, args: Box::default() }))
+            .filter_map(|wanted| {
+                let message = number_now(wanted.message)?;
+                let names =
+                    |of: &Conversation, number: u16| of.messages.get(usize::from(number)).map(|of| of.args.clone());
+                let (was, is) = (names(was, wanted.message)?, names(is, message)?);
+                // By name; what was given for an argument that is gone is left out.
+                let given = |name: &Box<str>| {
+                    let place = was.iter().position(|known| known == name);
+                    place.and_then(|place| wanted.args.get(place)).cloned().unwrap_or_default()
+                };
+                let args = if wanted.args.is_empty() { Box::default() } else { is.iter().map(given).collect() };
+                Some(Wanted { message, args })
+            })
             .collect();
     }
 

@@ -8,7 +8,7 @@ use super::rule::{Register, Rule};
 use super::share::{Partition, Share};
 use super::template::Template;
 use crate::words;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,6 +57,12 @@ impl Fleet {
         self.fsus.shrink_to_fit();
         self.share.partition = Some(partition);
         (self.share.numbers, self.share.of) = (numbers.into(), of);
+    }
+
+    /// The source address from which an FSU dials: that of its number in the undivided fleet, so that parts share none. `None`: it does
+    /// not dial, or the system chooses.
+    pub fn source(&self, number: usize) -> Option<IpAddr> {
+        self.fsus.get(number)?.dials()?.source(self.place(number).0 as u32)
     }
 
     /// An FSU's number in the undivided fleet, and how many FSUs that has: what spreads the first messages.

@@ -47,7 +47,7 @@ type Refused<'f> = (&'f Fsu, SocketAddr, io::Error);
 /// # Errors
 /// A line for each address that cannot be bound, with the FSU's name, transport, and the reason.
 pub fn bind(fleet: &Fleet) -> Result<Sockets, BindError> {
-    bind_all((0..).zip(&fleet.fsus), fleet.fsus.len(), false)
+    bind_all(fleet, (0..).zip(&fleet.fsus), fleet.fsus.len(), false)
 }
 
 /// The same; udp FSUs have no socket of their own. Their addresses are to be had with [`claim`].
@@ -55,7 +55,7 @@ pub fn bind(fleet: &Fleet) -> Result<Sockets, BindError> {
 /// # Errors
 /// As [`bind`].
 pub fn bind_lent(fleet: &Fleet) -> Result<Sockets, BindError> {
-    bind_all((0..).zip(&fleet.fsus), fleet.fsus.len(), true)
+    bind_all(fleet, (0..).zip(&fleet.fsus), fleet.fsus.len(), true)
 }
 
 /// Holds the addresses of udp FSUs that have no socket of their own, and lets go of others.
@@ -82,7 +82,7 @@ pub fn claim(claims: &mut Claims, fleet: &Fleet, addresses: &[SocketAddr]) -> Re
 /// As [`bind`]; then none of them is bound.
 pub fn bind_some(fleet: &Fleet, numbers: &[u32], lent: bool) -> Result<Sockets, BindError> {
     let fsus = numbers.iter().filter_map(|&number| Some((number, fleet.fsus.get(number as usize)?)));
-    bind_all(fsus, numbers.len(), lent)
+    bind_all(fleet, fsus, numbers.len(), lent)
 }
 
 /// Sources that must not be answered: the fleet's own addresses.
@@ -93,13 +93,18 @@ pub fn own(fleet: &Fleet, addresses: &[SocketAddr]) -> Own {
     Own::new(bound, if any { local::addresses() } else { HashSet::new() })
 }
 
-fn bind_all<'a>(fsus: impl Iterator<Item = (u32, &'a Fsu)>, many: usize, lent: bool) -> Result<Sockets, BindError> {
+fn bind_all<'a>(
+    fleet: &Fleet,
+    fsus: impl Iterator<Item = (u32, &'a Fsu)>,
+    many: usize,
+    lent: bool,
+) -> Result<Sockets, BindError> {
     let mut binder = Binder::new(lent);
     let mut sockets =
         Sockets { bound: Vec::with_capacity(many), addresses: Vec::with_capacity(many), receive_buffer_bytes: None };
     let mut refused = Vec::new();
     for (number, fsu) in fsus {
-        if let Some(ip) = fsu.dials().and_then(|connect| connect.source(number))
+        if let Some(ip) = fleet.source(number as usize)
             && let Err(error) = binder.try_source(ip)
         {
             refused.push((fsu, SocketAddr::new(ip, 0), error));

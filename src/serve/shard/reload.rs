@@ -106,6 +106,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 // By the plan from before.
                 conn.progress.forget();
             }
+            self.on_link_kept(id, now);
             self.settle(id, io);
         }
         gone

@@ -9,6 +9,7 @@ use super::serve::Serve;
 use super::tcp::conn::{PIECE, UnsentReply};
 use super::timers::later::Timer;
 use super::timers::pending::Dest;
+use super::timers::wheel::Key;
 use super::udp::Speech;
 use crate::shard::effort::FRAME_EFFORT;
 use fsu_core::about::About;
@@ -28,8 +29,8 @@ use std::net::SocketAddr;
 /// What a shard keeps of an FSU that talks. FSUs that do not have none.
 #[derive(Debug, Default)]
 pub(crate) struct Talker {
-    /// Its entry in the wheel that fires first, on the monotonic clock; 0: none.
-    timed_ms: u64,
+    /// Its only entry in the wheel, and when that fires, on the monotonic clock in milliseconds.
+    timed: Option<(Key, u64)>,
     /// Its connections, the oldest first.
     conns: Vec<ConnId>,
     /// It was in an outage when that was looked at last.
@@ -55,7 +56,7 @@ impl Talkers {
     }
 
     fn forget_timers(&mut self) {
-        self.0.iter_mut().flatten().for_each(|talker| talker.timed_ms = 0);
+        self.0.iter_mut().flatten().for_each(|talker| talker.timed = None);
     }
 }
 
@@ -96,18 +97,19 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Lets an FSU speak at that moment, unless it will before.
     fn talk_at(&mut self, socket: u32, mono_ms: u64) {
         let talker = self.talkers.made(socket);
-        if talker.timed_ms == 0 || mono_ms < talker.timed_ms {
-            talker.timed_ms = mono_ms;
-            self.later.at(mono_ms, Timer::Talk(socket));
+        if talker.timed.is_none_or(|(_, timed_ms)| mono_ms < timed_ms) {
+            // One that stays would fire as well: each acknowledged message would leave one behind.
+            if let Some((key, _)) = talker.timed.take() {
+                self.later.wheel.cancel(key);
+            }
+            talker.timed = Some((self.later.at(mono_ms, Timer::Talk(socket)), mono_ms));
         }
     }
 
     /// An entry of an FSU in the wheel has fired.
     pub(crate) fn on_talk_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
-        if let Some(talker) = self.talkers.get_mut(socket)
-            && talker.timed_ms <= now.mono_ms
-        {
-            talker.timed_ms = 0;
+        if let Some(talker) = self.talkers.get_mut(socket) {
+            talker.timed = None;
         }
         let is_started = self.slots.get(socket as usize).is_some_and(|slot| {
             slot.state.devices.iter().filter_map(|device| device.talk.as_ref()).all(|talk| talk.is_started())
@@ -142,6 +144,21 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
+    /// After a reload: a connection that was up before its FSU talked is up for it now.
+    pub(crate) fn on_link_kept(&mut self, id: ConnId, now: Clock) {
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.is_up()) else { return };
+        let socket = conn.socket;
+        if self.fsu_that_talks(socket).is_none() {
+            return;
+        }
+        let conns = &mut self.talkers.made(socket).conns;
+        if !conns.contains(&id) {
+            conns.push(id);
+            self.prompt(socket, Cause::Connect, now);
+            self.scratch.talked.is_stirred = false;
+        }
+    }
+
     /// A connection is gone.
     pub(crate) fn on_link_down(&mut self, socket: u32, id: ConnId, io: &mut impl Io) {
         let Some(talker) = self.talkers.get_mut(socket) else { return };
@@ -158,8 +175,15 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 stepped_ns: 0,
                 utc_offset_s: 0,
             };
-            self.prompt(socket, Cause::Disconnect, now);
+            self.disconnect(socket, now);
         }
+    }
+
+    /// The last connection is gone. It may have ended while a frame was handled, whose stir stays.
+    fn disconnect(&mut self, socket: u32, now: Clock) {
+        let is_stirred = self.scratch.talked.is_stirred;
+        self.prompt(socket, Cause::Disconnect, now);
+        self.scratch.talked.is_stirred = is_stirred;
     }
 
     /// An outage may have begun or ended for some FSUs that talk.
@@ -201,11 +225,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.with_turn(socket, now, |turn, whose| match cause {
             Cause::Due => {}
             Cause::Start => {
-                speak::start(turn, whose);
                 // Over datagrams, an FSU with an address to send to has a centre from the start.
-                if turn.fsu.connect.is_some() && turn.fsu.transport != Transport::Tcp {
-                    speak::connect(turn);
-                }
+                let has_centre = turn.fsu.connect.is_some() && turn.fsu.transport != Transport::Tcp;
+                speak::start(turn, whose, has_centre);
             }
             Cause::Connect => speak::connect(turn),
             Cause::Disconnect => speak::disconnect(turn),
@@ -220,17 +242,27 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let Some(slot) = self.slots.get(socket as usize) else { return false };
         let Some(fsu) = self.fleet.fsus.get(slot.fsu as usize) else { return false };
         if fsu.transport == Transport::Tcp {
-            return self.talkers.get_mut(socket).is_some_and(|talker| !talker.conns.is_empty());
+            let talker = self.talkers.0.get(socket as usize).and_then(Option::as_deref);
+            return talker.is_some_and(|talker| talker.conns.iter().any(|&id| self.takes(id)));
         }
         let mut clients = 0..slot.clients.len();
         let is_live = |index| slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms, &self.routes).flatten();
         self.static_centres(fsu).iter().flatten().next().is_some() || clients.any(|index| is_live(index).is_some())
     }
 
+    /// Whether a connection gets messages: nothing more is said into one whose peer is owed more than `write_buffer_bytes_max`.
+    fn takes(&self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get(id) else { return false };
+        let fsu = self.slots.get(conn.socket as usize).and_then(|slot| self.fleet.fsus.get(slot.fsu as usize));
+        fsu.is_some_and(|fsu| conn.owed() <= fsu.limits.write_buffer_bytes_max)
+    }
+
     /// An FSU speaks: everything that is due is said.
     fn talk(&mut self, socket: u32, cause: Cause, now: Clock, io: &mut impl Io) {
         if self.drain_end_ms.is_some() || self.fsu_that_talks(socket).is_none() {
-            return;
+            // Nothing more leaves; what was acknowledged counts.
+            (self.scratch.talked.is_stirred, self.scratch.talked.hangs_up) = (false, false);
+            return self.take_happened(socket, now);
         }
         self.later.now_ms = now.mono_ms;
         if cause != Cause::Due {
@@ -299,6 +331,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             let conns = self.talkers.get_mut(socket).map(|talker| take(&mut talker.conns)).unwrap_or_default();
             let latest = conns.last().copied();
             for &id in &conns {
+                if !self.takes(id) {
+                    continue;
+                }
                 for said in said.said() {
                     match said {
                         Said::Sent(sent) if self.receivers_of(socket, sent.about) == To::All || Some(id) == latest => {
@@ -313,8 +348,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             let conns_now = |id: &ConnId| self.conns.get(*id).is_some();
             let left: Vec<ConnId> =
                 if conns.iter().all(conns_now) { conns } else { conns.into_iter().filter(conns_now).collect() };
+            // The last connection may have ended while it was written to: its end found no connection of this FSU.
+            let is_alone = latest.is_some() && left.is_empty();
             if let Some(talker) = self.talkers.get_mut(socket) {
                 talker.conns = left;
+            }
+            if is_alone {
+                self.disconnect(socket, now);
             }
         }
         self.tell_faults(socket, said, now);

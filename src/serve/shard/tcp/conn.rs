@@ -156,6 +156,11 @@ impl Conn {
         Self { interest, is_told: false, way: Way::Dialling, ..Self::new(socket, peer, now_ms) }
     }
 
+    /// It is there, and its TLS session if it has one.
+    pub fn is_up(&self) -> bool {
+        self.way != Way::Dialling && !self.is_shaking_hands()
+    }
+
     /// When the frame it started must be whole.
     pub fn frame_deadline_ms(&self, limits: &Limits) -> u64 {
         if self.partial.is_empty() || self.stalled || self.eof {
@@ -236,7 +241,12 @@ impl Unsent {
 
     /// How many replies wait.
     pub fn replies(&self) -> usize {
-        self.lens.iter().filter(|sent| sent.is_reply()).count()
+        self.replies_about().count()
+    }
+
+    /// What is known of each of them.
+    pub fn replies_about(&self) -> impl Iterator<Item = About> {
+        self.lens.iter().filter(|sent| sent.is_reply()).map(|sent| sent.about)
     }
 
     /// Adds replies of these lengths, of which the kernel has taken `taken` bytes already: less than the first.

@@ -92,7 +92,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     fn dial(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let Some(connect) = self.fleet.fsus[slot.fsu as usize].dials() else { return };
-        let (to, from) = (connect.to, connect.source(slot.fsu));
+        let (to, from) = (connect.to, self.fleet.source(slot.fsu as usize));
         self.effort.add(CONN_EFFORT);
         self.later.now_ms = now.mono_ms;
         if !self.has_room_to_dial() {

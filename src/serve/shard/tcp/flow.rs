@@ -43,7 +43,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// which requests were held back is not lateness, but that of a rest is.
     pub(crate) fn resume(&mut self, id: ConnId, since_ns: u64, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.stalled) else { return };
-        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
+        let socket = conn.socket;
+        let Some(slot) = self.slots.get(socket as usize) else { return };
         let limit = self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
         if conn.owed() > limit / 2 || self.drain_end_ms.is_some() {
             return;
@@ -62,6 +63,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         if self.conns.get_mut(id).is_some_and(|conn| conn.eof && !conn.stalled) {
             self.decide(id, Patience::End, now, io);
+            self.after_heard(socket, now, io);
         }
     }
 
@@ -109,8 +111,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 self.arm(id);
             };
         }
-        let doubtful = conn.doubtful;
-        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        let (doubtful, socket) = (conn.doubtful, conn.socket);
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let ended = if conn.write_deadline_ms(&fsu.limits) <= now.mono_ms {
             Some(Reason::WriteDeadline)
@@ -133,6 +135,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             } else {
                 self.skip_start(id, now, io);
             }
+            self.settle(id, io);
+            return self.after_heard(socket, now, io);
         }
         self.settle(id, io);
     }

@@ -274,6 +274,11 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             self.let_go(id, io);
         }
         self.settle(id, io);
+        self.after_heard(socket, now, io);
+    }
+
+    /// Frames of an FSU may have been heard: what its conversation makes of them leaves, is counted and reported for this FSU.
+    pub(super) fn after_heard(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
         if self.scratch.talked.is_stirred {
             self.on_stirred(socket, now, io);
         }
@@ -294,10 +299,12 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     pub(super) fn on_plain_eof(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.eof = true;
+        let socket = conn.socket;
         if !conn.stalled {
             self.decide(id, Patience::End, now, io);
         }
         self.settle(id, io);
+        self.after_heard(socket, now, io);
     }
 
     /// The connection broke: by the peer (`None`), or with an error of the socket.

@@ -287,9 +287,11 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         self.later.wheel.cancel(conn.timer.0);
         let mut count = conn.unsent.replies() as u64;
-        let is_error = |about: About| about.what == What::ErrorReply;
-        let mut errors = conn.unsent.iter().filter(|(_, about)| is_error(*about)).count() as u64;
         let (socket, peer) = (conn.socket, conn.peer);
+        let mut struck: Vec<Struck> = match lost {
+            Lost::Fault(_) => conn.unsent.replies_about().map(|about| self.struck(socket, about)).collect(),
+            Lost::Drop(_) => Vec::new(),
+        };
         if self.tap.is_on() {
             for (bytes, about) in conn.unsent.iter() {
                 self.unsent((socket, peer), lost.of(about), bytes, io);
@@ -300,7 +302,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             if let Some((dest, ..)) = self.later.pending.get(index) {
                 count += u64::from(dest.is_reply());
                 if let Dest::Stream(_, about, _) | Dest::Piece(_, about, _) = dest {
-                    errors += u64::from(is_error(about));
+                    if matches!(lost, Lost::Fault(_)) && dest.is_reply() {
+                        struck.push(self.struck(socket, about));
+                    }
                     self.unsent_at(index, (socket, peer), lost.of(about), io);
                 }
             }
@@ -318,8 +322,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         match lost {
             Lost::Drop(reason) => slot.state.counters.dropped[reason as usize] += count,
             Lost::Fault(kind) => {
-                for number in 0..count {
-                    let frame = if number < errors { Struck::Error } else { Struck::Reply };
+                for frame in struck {
                     self.fault(conn.socket, kind, frame, io);
                 }
             }

@@ -1,6 +1,6 @@
 //! FSUs that dial out, on virtual time.
 
-use super::{FakeIo, World, address, fleet};
+use super::{FakeIo, IpAddr, World, address, fleet};
 use crate::shard::dial::{DIAL_TIMEOUT_MS, DIALS_AT_ONCE_MAX};
 use crate::shard::io::ConnId;
 use crate::shard::reload::Swap;
@@ -10,6 +10,7 @@ use fsu_plan::model::fault::{FaultSet, FsuFaults, Scheduled};
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::reload::Fate;
+use fsu_plan::model::share::Partition;
 use fsu_plan::wire::reason::Reason;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -224,6 +225,30 @@ fn sources_are_taken_in_turn() {
     world.tick();
     let sources: Vec<String> = world.io.dialled.iter().map(|(.., from)| from.unwrap().to_string()).collect();
     assert_eq!(sources, ["127.0.0.9", "127.0.0.10", "127.0.0.9"]);
+}
+
+/// A part of a fleet dials from the addresses that these FSUs have in the whole.
+#[test]
+fn sources_of_a_part_are_those_of_the_whole() {
+    let from: Box<[_]> = [fsu_plan::model::network::Network::parse("127.0.8.0/24").unwrap()].into();
+    let sources = |partition: Option<Partition>| {
+        let mut whole =
+            Arc::unwrap_or_clone(dialling(30, &Connect { from: from.clone(), ..connect((10, 10), 0) }, |_| {}));
+        if let Some(partition) = partition {
+            whole.keep(partition);
+        }
+        let of: Vec<Option<IpAddr>> = (0..whole.fsus.len()).map(|number| whole.source(number)).collect();
+        let mut world = World::new(&Arc::new(whole));
+        world.tick();
+        let dialled: Vec<Option<IpAddr>> = world.io.dialled.iter().map(|&(.., from)| from).collect();
+        assert_eq!(dialled, of);
+        dialled
+    };
+    let whole = sources(None);
+    let mut parts: Vec<_> = (0..3).flat_map(|part| sources(Some(Partition { part, of: 3 }))).collect();
+    assert_ne!(parts, whole, "the parts are drawn by name");
+    parts.sort();
+    assert_eq!(parts, whole);
 }
 
 fn outage(from_ms: u64, to_ms: u64) -> Arc<FsuFaults> {

@@ -14,6 +14,7 @@ mod repeat;
 mod simulation;
 mod steer;
 mod streams;
+mod talks;
 mod tls;
 
 pub(crate) use super::clock::Clock;
@@ -23,6 +24,7 @@ pub(crate) use super::recorder::{RecordKind, Recorder, Traffic};
 pub(crate) use super::reload::Sockets;
 pub(crate) use super::serve::{Portion, Serve};
 pub(crate) use fsu_core::about::About;
+pub(crate) use fsu_core::answer::talk::Event;
 pub(crate) use fsu_core::answer::turn::Turn;
 pub(crate) use fsu_core::moment::{Moment, RunContext};
 pub(crate) use fsu_core::sink::{Outgoing, Sink};
@@ -31,6 +33,7 @@ pub(crate) use fsu_core::stage::{Heard, Incoming};
 pub(crate) use fsu_core::state::progress::Patience;
 pub(crate) use fsu_core::state::{Counters, FsuState};
 pub(crate) use fsu_net::local::Local;
+pub(crate) use fsu_plan::model::fault::{FaultKind, Place, Struck};
 pub(crate) use fsu_plan::model::fleet::{Common, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
 pub(crate) use fsu_plan::model::message::Transport;
 pub(crate) use fsu_plan::model::share::Share;
@@ -217,6 +220,10 @@ pub(crate) struct Records {
     pub(crate) taken: Arc<Mutex<Vec<Taken>>>,
     /// How long those that were sent were held back, in microseconds.
     pub(crate) held_us: Arc<Mutex<Vec<u32>>>,
+    /// What has become of messages: of which FSU, its number there, what.
+    pub(crate) messages: Arc<Mutex<Vec<(u32, u64, Event)>>>,
+    /// What faults struck.
+    pub(crate) struck: Arc<Mutex<Vec<(FaultKind, Struck)>>>,
     /// Waited for twice by who records the request `[~0]`.
     pub(crate) pause: Option<Arc<Barrier>>,
 }
@@ -241,7 +248,13 @@ impl Recorder for Records {
         true
     }
 
-    fn message(&mut self, _: u32, _: i64, _: &fsu_core::answer::talk::Happened) -> bool {
+    fn message(&mut self, fsu: u32, _: i64, happened: &fsu_core::answer::talk::Happened) -> bool {
+        self.messages.lock().unwrap().push((fsu, happened.number, happened.event));
+        true
+    }
+
+    fn fault(&mut self, _: u32, _: i64, kind: FaultKind, place: Place) -> bool {
+        self.struck.lock().unwrap().push((kind, place.frame));
         true
     }
 }
@@ -257,6 +270,8 @@ pub(crate) struct FakeIo {
     /// Bytes that the kernel takes on streams.
     room: usize,
     broken: Option<Written>,
+    /// Connections that break when they are written to.
+    broken_conns: Vec<ConnId>,
     /// What was sent: when, from which socket or connection, to which peer, bytes.
     sent: Vec<(u64, u32, u16, String)>,
     /// From which address of this machine each of them left.
@@ -264,6 +279,8 @@ pub(crate) struct FakeIo {
     written: Vec<(u64, String)>,
     /// The same, as bytes.
     wire: Vec<u8>,
+    /// The same, by connection.
+    streams: Vec<(ConnId, Vec<u8>)>,
     interest: Interest,
     closed: Vec<ConnId>,
     closed_sockets: Vec<u32>,
@@ -283,10 +300,12 @@ impl FakeIo {
             outcomes: Vec::new(),
             room: usize::MAX,
             broken: None,
+            broken_conns: Vec::new(),
             sent: Vec::new(),
             left: Vec::new(),
             written: Vec::new(),
             wire: Vec::new(),
+            streams: Vec::new(),
             interest: Interest { read: true, write: false },
             closed: Vec::new(),
             closed_sockets: Vec::new(),
@@ -317,14 +336,18 @@ impl Io for FakeIo {
         self.queued.len() < 3
     }
 
-    fn write(&mut self, _: ConnId, bytes: &[u8]) -> Written {
+    fn write(&mut self, id: ConnId, bytes: &[u8]) -> Written {
         if let Some(broken) = self.broken {
             return broken;
+        }
+        if self.broken_conns.contains(&id) {
+            return Written::Gone;
         }
         let count = bytes.len().min(self.room);
         self.room -= count;
         self.wire.extend_from_slice(&bytes[..count]);
         if count > 0 {
+            self.streams.push((id, bytes[..count].to_vec()));
             self.written.push((self.ms, String::from_utf8_lossy(&bytes[..count]).into_owned()));
         }
         Written::Bytes(count)
