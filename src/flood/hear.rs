@@ -2,14 +2,17 @@
 //!
 //! - [`acks`]: whether, when and how right a message is acknowledged.
 //! - [`desk`]: what is done with a message, wherever it comes from.
+//! - [`owed`]: acknowledgements that a connection has not taken yet.
 //! - [`count`], [`heard`]: what is counted.
 
 pub mod acks;
 pub mod count;
 pub mod desk;
 pub mod heard;
+pub mod owed;
 
 use crate::talk::cast::Cast;
+use crate::talk::recent::Past;
 use acks::AckPolicy;
 use fsu_plan::model::conversation::Account;
 use std::fs::File;
@@ -28,4 +31,6 @@ pub struct Hearing {
     pub seed: u64,
     /// Where a line for each message goes.
     pub ledger: Option<Arc<Mutex<File>>>,
+    /// What FSUs said over connections that are gone.
+    pub past: Past,
 }

@@ -42,6 +42,8 @@ pub struct Talk {
     pub layouts: Box<[FormsOfLayout]>,
     /// By form: what acknowledges it; `None`: nothing does.
     acks: Box<[Option<Ack>]>,
+    /// By message: how long its device sends it again, all waits together, in milliseconds.
+    patience_ms: Box<[u64]>,
 }
 
 impl Talk {
@@ -83,12 +85,19 @@ impl Talk {
             layouts: layouts.into_iter().map(|(template, numbers)| (template, numbers.into())).collect(),
             forms: forms.into(),
             acks,
+            patience_ms: conversation.messages.iter().map(patience_ms).collect(),
         })
     }
 
     /// The message of a form.
     pub fn message(&self, form: u32) -> &DeviceMessage {
         &self.conversation.messages[usize::from(self.forms[form as usize].message)]
+    }
+
+    /// How long a device sends the message of a form again: all its waits together, in milliseconds.
+    pub fn patience_ms(&self, form: u32) -> u64 {
+        let message = self.forms.get(form as usize).map(|form| usize::from(form.message));
+        message.and_then(|message| self.patience_ms.get(message)).copied().unwrap_or(0)
     }
 
     /// What acknowledges a form.
@@ -126,4 +135,10 @@ impl Talk {
         }
         worst.said()
     }
+}
+
+/// All waits of a message together.
+fn patience_ms(message: &DeviceMessage) -> u64 {
+    let retries = message.ack.as_ref().map_or(0, |ack| ack.retries);
+    (0..=retries).filter_map(|sends| message.wait_ms(sends)).fold(0, u64::saturating_add)
 }

@@ -16,6 +16,7 @@ use fsu_flood::options::AskedFsu;
 use fsu_flood::report::messages::MessagesReport;
 use fsu_flood::talk::cast::Cast;
 use fsu_flood::talk::ledger::{self, LedgerError};
+use fsu_flood::talk::recent::Past;
 use fsu_flood::targets::{Choice, fits, ports};
 use fsu_net::bind::try_source;
 use fsu_plan::model::fleet::{Fleet, Fsu};
@@ -158,6 +159,7 @@ fn options(
             acks,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
             ledger: ledger_file(args)?,
+            past: Past::default(),
         }),
         time,
         threads,
@@ -199,7 +201,8 @@ pub(super) fn between(
     }
     let (cast, unmade) = Cast::lenient(&asked, |_| None);
     let accounts = fleet.accounts.clone();
-    let hearing = Hearing { cast, accounts, acks: AckPolicy::default(), seed, ledger: ledger_file(args)? };
+    let (ledger, past) = (ledger_file(args)?, Past::default());
+    let hearing = Hearing { cast, accounts, acks: AckPolicy::default(), seed, ledger, past };
     let notes = unmade.iter().map(|error| format!("Not acknowledged: {error}."));
     Ok((Some(Arc::new(hearing)), notes.collect()))
 }

@@ -41,6 +41,8 @@ pub struct Came<'b> {
     pub wire: &'b [u8],
     /// The FSU, where the way that it came tells it.
     pub known: Option<u32>,
+    /// It came over a connection that is one FSU's from now on, if it tells which.
+    pub is_stream: bool,
 }
 
 /// An acknowledgement that is to be sent.
@@ -53,6 +55,19 @@ pub struct Answer {
     key: u64,
     came_ns: u64,
     is_wrong: bool,
+}
+
+#[cfg(test)]
+impl Answer {
+    /// One of many.
+    pub(crate) fn of(place: usize) -> Self {
+        Self { account: place as u32, speaker: None, talk: 0, form: 0, key: 0, came_ns: 0, is_wrong: false }
+    }
+
+    /// Which one.
+    pub(crate) fn place(&self) -> usize {
+        self.account as usize
+    }
 }
 
 /// What waits to leave.
@@ -142,6 +157,9 @@ impl<'a> Desk<'a> {
             self.wrong(OWN_VALUE, Some(talk.message(form)), came);
             return (None, None);
         };
+        if let Some(speaker) = speaker.filter(|_| came.known.is_none() && came.is_stream) {
+            self.options.past.return_to(speaker, recent, self.now_ns / 1_000_000);
+        }
         (speaker, self.right(came, form, speaker, recent))
     }
 
@@ -176,12 +194,11 @@ impl<'a> Desk<'a> {
         let ack = talk.ack(form);
         let key = if ack.is_some() || self.options.ledger.is_some() { ledger::key(came.wire) } else { 0 };
         let again = message.ack.as_ref().map_or(Again::New, |ack| {
-            let all = (0..=ack.retries.min(64)).filter_map(|sends| message.wait_ms(sends));
             let told = Told {
                 hash: key,
                 message: shape.message,
                 is_unique: shape.varies && !ack.matches.is_empty(),
-                patience_ms: all.fold(SLACK_MS, u64::saturating_add),
+                patience_ms: talk.patience_ms(form).saturating_add(SLACK_MS),
             };
             recent.came(told, self.now_ns / 1_000_000)
         });

@@ -195,9 +195,13 @@ impl<'a> Link<'a> for Tcp<'a> {
                 continue;
             }
             match conn.stream.write(&conn.out) {
-                Ok(written) if written == conn.out.len() => conn.out.clear(),
+                Ok(written) if written == conn.out.len() => {
+                    conn.out.clear();
+                    self.unasked.wrote(index, written, worker.clock);
+                }
                 Ok(written) => {
                     conn.out.drain(..written);
+                    self.unasked.wrote(index, written, worker.clock);
                     Self::block(&self.epoll, conn, index)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::block(&self.epoll, conn, index)?,
@@ -205,6 +209,7 @@ impl<'a> Link<'a> for Tcp<'a> {
                 Err(_) => {
                     worker.book.tally.other.send_errors += 1;
                     conn.broken = true;
+                    self.unasked.lost(index);
                 }
             }
         }
@@ -376,6 +381,7 @@ impl Tcp<'_> {
     fn break_off(&mut self, worker: &mut Worker, index: usize) -> io::Result<()> {
         // Late replies can no longer come.
         self.give_up(worker, index);
+        self.unasked.lost(index as u32);
         let Some(conn) = self.conns.get_mut(index) else { return Ok(()) };
         let target = &self.options.targets[conn.target];
         conn.out.clear();

@@ -5,6 +5,7 @@ use crate::engine::reply::ReplyMatcher;
 use crate::expect::Wrong;
 use crate::hear::count::Count;
 use crate::hear::desk::{Answer, Came, Desk};
+use crate::hear::owed::Owed;
 use crate::lane::{Lane, Matcher as _};
 use crate::talk::forms::Said;
 use crate::talk::recent::Recent;
@@ -27,6 +28,8 @@ pub(super) struct Unasked<'a> {
     talks: Box<[Box<[u32]>]>,
     /// By seat: what it said before.
     recent: HashMap<u32, Recent>,
+    /// By seat that is a connection: acknowledgements that it has not taken yet.
+    owed: HashMap<u32, Owed>,
     outer: Vec<u8>,
     escaped: Vec<u8>,
 }
@@ -51,7 +54,14 @@ impl<'a> Unasked<'a> {
             talks = heard.cast.speakers.iter().map(|speaker| of(speaker.kind)).collect();
         }
         let desk = options.heard.as_deref().map(|heard| Box::new(Desk::new(heard, number, clock)));
-        Self { desk, talks: talks.into(), recent: HashMap::new(), outer: Vec::new(), escaped: Vec::new() }
+        Self {
+            desk,
+            talks: talks.into(),
+            recent: HashMap::new(),
+            owed: HashMap::new(),
+            outer: Vec::new(),
+            escaped: Vec::new(),
+        }
     }
 
     /// Whether the target says anything.
@@ -68,10 +78,41 @@ impl<'a> Unasked<'a> {
 
     /// The end: what was counted.
     pub(super) fn close(&mut self) -> Option<Count> {
+        let seats: Vec<u32> = self.owed.keys().copied().collect();
+        seats.into_iter().for_each(|seat| self.lost(seat));
         self.desk.take().map(|mut desk| {
             desk.write_lines();
             desk.count
         })
+    }
+
+    /// A connection has taken that many bytes: the acknowledgements that are out are sent.
+    #[inline]
+    pub(super) fn wrote(&mut self, seat: u32, count: usize, clock: Clock) {
+        if !self.owed.is_empty() {
+            self.sent(seat, count, clock);
+        }
+    }
+
+    #[cold]
+    fn sent(&mut self, seat: u32, count: usize, clock: Clock) {
+        let Some((desk, owed)) = self.desk.as_mut().zip(self.owed.get_mut(&seat)) else { return };
+        desk.look(clock);
+        owed.wrote(count);
+        let recent = self.recent.entry(seat).or_default();
+        while let Some((answer, bytes)) = owed.next_out() {
+            desk.sent(&answer, bytes, recent);
+        }
+        if owed.is_empty() {
+            self.owed.remove(&seat);
+        }
+    }
+
+    /// A connection has ended: what it has not taken was not sent.
+    pub(super) fn lost(&mut self, seat: u32) {
+        if let Some((desk, mut owed)) = self.desk.as_mut().zip(self.owed.remove(&seat)) {
+            owed.lost().for_each(|answer| desk.failed(&answer));
+        }
     }
 
     /// What a stream begins with that is no right reply. `out` gets the acknowledgement of a message.
@@ -90,12 +131,17 @@ impl<'a> Unasked<'a> {
         let talks: Vec<&Talk> = numbers.iter().map(|number| &*cast.talks[*number as usize]).collect();
         match stream::next(&talks, bytes, &mut desk.raw).next {
             stream::Next::Frame { len, talk, said } if is_taken(talks[talk], said) => {
-                let came = Came { talk: numbers[talk], said, wire: &bytes[..len], known: Some(target as u32) };
+                let came = Came {
+                    talk: numbers[talk],
+                    said,
+                    wire: &bytes[..len],
+                    known: Some(target as u32),
+                    is_stream: true,
+                };
                 let mut recent = self.recent.remove(&seat).unwrap_or_default();
                 if let (_, Some((answer, _))) = desk.take(came, &mut recent) {
                     out.extend_from_slice(&desk.wire);
-                    let sent = desk.wire.len();
-                    desk.sent(&answer, sent, &mut recent);
+                    self.owed.entry(seat).or_default().push(answer, desk.wire.len(), out.len());
                 }
                 self.remember(seat, recent);
                 Begun::Message(len)
@@ -133,7 +179,7 @@ impl<'a> Unasked<'a> {
             }
         }
         let Some((talk, said)) = said else { return false };
-        let came = Came { talk, said, wire, known: Some(target as u32) };
+        let came = Came { talk, said, wire, known: Some(target as u32), is_stream: false };
         let mut recent = self.recent.remove(&seat).unwrap_or_default();
         if let (_, Some((answer, _))) = desk.take(came, &mut recent) {
             let ack = std::mem::take(&mut desk.wire);

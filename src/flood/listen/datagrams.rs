@@ -144,7 +144,7 @@ impl Datagrams {
         }
         match best {
             Some((talk, said)) if matches!(said, Said::Right(_)) || known.is_some() => {
-                self.take(desk, Came { talk, said, wire: bytes, known }, (socket, from, None));
+                self.take(desk, Came { talk, said, wire: bytes, known, is_stream: false }, (socket, from, None));
             }
             // Of an FSU that says nothing, or of nobody.
             _ if known.is_some() => desk.count.heard.replies += 1,
@@ -217,7 +217,7 @@ impl Datagrams {
             desk.count.heard.replies += 1;
             return;
         }
-        let came = Came { talk, said, wire: data, known: Some(known) };
+        let came = Came { talk, said, wire: data, known: Some(known), is_stream: false };
         self.take(desk, came, (socket, from, Some((known, device))));
     }
 

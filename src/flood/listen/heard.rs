@@ -9,6 +9,7 @@ use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};
 use fsu_plan::texts::Texts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
@@ -113,10 +114,15 @@ impl CentreReport {
     ) -> Self {
         let mut all: Vec<(&FsuId, u64)> = heard.by_fsu.iter().map(|(id, count)| (id, *count)).collect();
         all.sort_unstable_by_key(|(id, _)| id.bytes);
-        let name = |id: &FsuId| expected.iter().find(|fsu| fsu.id.bytes == id.bytes).map(|fsu| fsu.name.to_string());
+        let mut names: HashMap<[u8; FsuId::BYTES], &str> = HashMap::with_capacity(expected.len());
+        for fsu in expected {
+            names.entry(fsu.id.bytes).or_insert(&fsu.name);
+        }
+        let name = |id: &FsuId| names.get(&id.bytes).map(|name| (*name).to_owned());
         let fsus =
             all.into_iter().map(|(id, heartbeats)| HeardFsu { id: format!("{id:?}"), name: name(id), heartbeats });
-        let is_heard = |fsu: &&ExpectedFsu| heard.by_fsu.keys().any(|id| id.bytes == fsu.id.bytes);
+        let ids: HashSet<[u8; FsuId::BYTES]> = heard.by_fsu.keys().map(|id| id.bytes).collect();
+        let is_heard = |fsu: &&ExpectedFsu| ids.contains(&fsu.id.bytes);
         let is_due = |fsu: &&ExpectedFsu| fsu.interval_ms as f64 * LATE <= seconds * 1000.0;
         let (due, rest): (Vec<&ExpectedFsu>, Vec<&ExpectedFsu>) = expected.iter().partition(is_due);
         let mute = |fsus: Vec<&ExpectedFsu>| -> Vec<String> {
@@ -208,7 +214,6 @@ impl CentreReport {
 mod tests {
     use super::*;
     use fsu_plan::wire::envelope::{Head, escape_in_place};
-    use std::collections::HashMap;
 
     #[test]
     fn heartbeats_are_counted_by_fsu() {
@@ -234,6 +239,24 @@ mod tests {
                 .starts_with("3 heartbeats of 2 FSUs in 1.0 s; 0 other frames, 2 that were none\n")
         );
         assert!(report.passed);
+    }
+
+    /// A look at each of them for each of them would take minutes.
+    #[test]
+    fn a_report_of_many_fsus_is_one_pass() {
+        let id = |number: u32| {
+            let mut bytes = [0; FsuId::BYTES];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            FsuId { bytes, len: 4 }
+        };
+        let many = 100_000;
+        let fsu = |number: u32| ExpectedFsu { name: format!("f{number}").into(), id: id(number), interval_ms: 900 };
+        let expected: Vec<ExpectedFsu> = (0..many).map(fsu).collect();
+        let by_fsu: HashMap<FsuId, u64> = (0..many).filter(|number| number % 2 == 0).map(|n| (id(n), 1)).collect();
+        let heard = Heard { heartbeats: by_fsu.len() as u64, by_fsu, ..Heard::default() };
+        let called = Called { command_line: Vec::new(), config: Some(String::new()) };
+        let report = CentreReport::new((&heard, None), 1.0, &expected, called);
+        assert_eq!(report.failures, ["50,000 FSUs not heard, though the interval fits in the time"]);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use super::Options;
 use super::ask::Way;
 use super::centre::Centre;
-use super::thread::{STREAM, Shared};
+use super::thread::{LISTENER, STREAM, Shared};
 use crate::hear::count::Closed;
-use crate::hear::desk::{Came, Path, Pending};
+use crate::hear::desk::{Answer, Came, Path, Pending};
+use crate::hear::owed::Owed;
 use crate::link::tcp::Next as Reply;
 use crate::link::unasked::is_taken;
 use crate::talk::Talk;
@@ -52,6 +53,8 @@ pub struct Conn {
     begun_ns: u64,
     /// Not yet written.
     out: Vec<u8>,
+    /// Acknowledgements in that.
+    owed: Owed,
     recent: Recent,
     received: u64,
     effort: u64,
@@ -62,6 +65,8 @@ pub struct Conn {
 /// A thread's connections.
 pub struct Streams<'a> {
     listeners: Vec<TcpListener>,
+    /// Those that the system refused an accept on: they are looked at again with the next sweep.
+    paused: Vec<usize>,
     epoll: Arc<OwnedFd>,
     conns: Vec<Option<Box<Conn>>>,
     free: Vec<u32>,
@@ -72,8 +77,9 @@ pub struct Streams<'a> {
     tls: Option<Server>,
     turns: u32,
     read: Vec<u8>,
-    /// Acknowledgements of a turn.
+    /// Acknowledgements of a turn, and of what each is with its bytes.
     answers: Vec<u8>,
+    answered: Vec<(Answer, usize)>,
     request: Vec<u8>,
 }
 
@@ -83,6 +89,7 @@ impl<'a> Streams<'a> {
         let numbers = options.hearing.cast.talks_over(Transport::Tcp);
         Self {
             listeners,
+            paused: Vec::new(),
             epoll,
             conns: Vec::new(),
             free: Vec::new(),
@@ -93,6 +100,7 @@ impl<'a> Streams<'a> {
             turns: 0,
             read: vec![0; READ_BYTES],
             answers: Vec::new(),
+            answered: Vec::new(),
             request: Vec::new(),
         }
     }
@@ -108,9 +116,11 @@ impl<'a> Streams<'a> {
                 Some(Ok((stream, _))) => stream,
                 Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Some(Err(error)) if is_passing(&error) => continue,
-                // No descriptor is free, say: those that wait are accepted when one is.
+                // No descriptor is free, say. The listener stays readable, so it is not waited for until the next sweep.
                 Some(Err(_)) => {
                     desk.count.accept_errors += 1;
+                    epoll::delete(&self.epoll, &self.listeners[listener])?;
+                    self.paused.push(listener);
                     return Ok(());
                 }
                 None => return Ok(()),
@@ -153,6 +163,7 @@ impl<'a> Streams<'a> {
             begun: Vec::new(),
             begun_ns,
             out: Vec::new(),
+            owed: Owed::default(),
             recent: Recent::default(),
             received: 0,
             effort: 0,
@@ -172,14 +183,14 @@ impl<'a> Streams<'a> {
         let Some(mut conn) = self.conns.get_mut(at as usize).and_then(Option::take) else { return Ok(()) };
         let mut ended = None;
         if flags.contains(EventFlags::OUT) {
-            ended = self.flush(&mut conn, at)?;
+            ended = self.flush(desk, &mut conn, at)?;
         }
         if ended.is_none() && flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             ended = self.read_from(desk, &mut conn, at)?;
         }
         match ended {
             None => self.conns[at as usize] = Some(conn),
-            Some(why) => self.end(desk, (at, &conn), why, shared),
+            Some(why) => self.end(desk, (at, &mut conn), why, shared),
         }
         Ok(())
     }
@@ -226,7 +237,12 @@ impl<'a> Streams<'a> {
         self.read = read;
         if !self.answers.is_empty() {
             let answers = std::mem::take(&mut self.answers);
-            let slow = self.write(conn, at, &answers)?;
+            let mut waiting = conn.out.len();
+            for (answer, bytes) in self.answered.drain(..) {
+                waiting += bytes;
+                conn.owed.push(answer, bytes, waiting);
+            }
+            let slow = self.write(desk, conn, at, &answers)?;
             self.answers = answers;
             self.answers.clear();
             return Ok(ended.or(slow));
@@ -281,15 +297,15 @@ impl<'a> Streams<'a> {
                 Next::Frame { len, talk, said } => {
                     used += len;
                     conn.garbage = 0;
-                    let came = Came { talk: self.numbers[talk], said, wire: &rest[..len], known: conn.speaker };
+                    let (talk, wire) = (self.numbers[talk], &rest[..len]);
+                    let came = Came { talk, said, wire, known: conn.speaker, is_stream: true };
                     let (speaker, answer) = desk.take(came, &mut conn.recent);
                     conn.speaker = conn.speaker.or(speaker);
-                    Self::seat(desk, conn, at, (self.numbers[talk], said));
+                    Self::seat(desk, conn, at, (talk, said));
                     match answer {
                         Some((answer, 0)) => {
                             self.answers.extend_from_slice(&desk.wire);
-                            let bytes = desk.wire.len();
-                            desk.sent(&answer, bytes, &mut conn.recent);
+                            self.answered.push((answer, desk.wire.len()));
                         }
                         Some((answer, after_ms)) => desk.put_off(answer, after_ms, Path::Stream(at, conn.turn)),
                         None => {}
@@ -369,7 +385,7 @@ impl<'a> Streams<'a> {
             let mut request = std::mem::take(&mut self.request);
             asking.ask(seat, planned_ns, &mut request);
             // What is wrong with the connection is found at the next look.
-            let written = self.write(&mut conn, at, &request)?;
+            let written = self.write(desk, &mut conn, at, &request)?;
             self.request = request;
             if written.is_some()
                 && let Some(asking) = &mut desk.asking
@@ -384,7 +400,7 @@ impl<'a> Streams<'a> {
     }
 
     /// Writes, or keeps what the connection does not take. Returns why it ends, if it does.
-    fn write(&self, conn: &mut Conn, at: u32, bytes: &[u8]) -> io::Result<Option<Closed>> {
+    fn write(&self, desk: &mut Centre<'_>, conn: &mut Conn, at: u32, bytes: &[u8]) -> io::Result<Option<Closed>> {
         let mut written = 0;
         if conn.out.is_empty() {
             written = match conn.stream.write(bytes) {
@@ -392,6 +408,7 @@ impl<'a> Streams<'a> {
                 Err(error) if is_passing(&error) || error.kind() == io::ErrorKind::WouldBlock => 0,
                 Err(_) => return Ok(Some(Closed::Reset)),
             };
+            Self::wrote(desk, conn, written);
             if written == bytes.len() {
                 return Ok(None);
             }
@@ -402,9 +419,12 @@ impl<'a> Streams<'a> {
     }
 
     /// Writes what was kept.
-    fn flush(&self, conn: &mut Conn, at: u32) -> io::Result<Option<Closed>> {
+    fn flush(&self, desk: &mut Centre<'_>, conn: &mut Conn, at: u32) -> io::Result<Option<Closed>> {
         match conn.stream.write(&conn.out) {
-            Ok(written) => drop(conn.out.drain(..written)),
+            Ok(written) => {
+                drop(conn.out.drain(..written));
+                Self::wrote(desk, conn, written);
+            }
             Err(error) if is_passing(&error) || error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => return Ok(Some(Closed::Reset)),
         }
@@ -415,22 +435,40 @@ impl<'a> Streams<'a> {
         Ok(None)
     }
 
+    /// A connection has taken that many bytes: the acknowledgements that are out are sent.
+    fn wrote(desk: &mut Centre<'_>, conn: &mut Conn, count: usize) {
+        conn.owed.wrote(count);
+        while let Some((answer, bytes)) = conn.owed.next_out() {
+            desk.sent(&answer, bytes, &mut conn.recent);
+        }
+    }
+
     fn watch(&self, conn: &Conn, at: u32, flags: EventFlags) -> io::Result<()> {
         epoll::modify(&self.epoll, &conn.stream, EventData::new_u64(STREAM | u64::from(at)), flags)?;
         Ok(())
     }
 
     /// An acknowledgement that was put off is due.
-    pub fn send_later(&mut self, desk: &mut Centre<'_>, pending: &Pending) {
+    pub fn send_later(&mut self, desk: &mut Centre<'_>, pending: Pending) {
         let Path::Stream(at, turn) = pending.path else { return };
         let there = self.conns.get_mut(at as usize).and_then(|conn| conn.take_if(|conn| conn.turn == turn));
         let Some(mut conn) = there else { return desk.failed(&pending.answer) };
-        match self.write(&mut conn, at, &pending.wire) {
-            Ok(None) => desk.sent(&pending.answer, pending.wire.len(), &mut conn.recent),
-            // What is wrong with it is found at the next look.
-            _ => desk.failed(&pending.answer),
-        }
+        let bytes = pending.wire.len();
+        conn.owed.push(pending.answer, bytes, conn.out.len() + bytes);
+        // What is wrong with the connection is found at the next look.
+        let _ = self.write(desk, &mut conn, at, &pending.wire);
         self.conns[at as usize] = Some(conn);
+    }
+
+    /// Waits again for the listeners that the system refused an accept on.
+    ///
+    /// # Errors
+    /// What epoll refuses.
+    pub fn accept_again(&mut self) -> io::Result<()> {
+        for at in self.paused.drain(..) {
+            watch_listener(&self.epoll, at, &self.listeners[at])?;
+        }
+        Ok(())
     }
 
     /// Closes connections whose frame does not come, and those that do not take what they are sent.
@@ -444,16 +482,20 @@ impl<'a> Streams<'a> {
                 if is_half { Some(half) } else { is_slow.then_some(Closed::Slow) }
             });
             if let Some(why) = why
-                && let Some(conn) = self.conns[at as usize].take()
+                && let Some(mut conn) = self.conns[at as usize].take()
             {
-                self.end(desk, (at, &conn), why, shared);
+                self.end(desk, (at, &mut conn), why, shared);
             }
         }
     }
 
     /// A connection ends. What was begun of a frame is no frame.
-    fn end(&mut self, desk: &mut Centre<'_>, (at, conn): (u32, &Conn), why: Closed, shared: &Shared) {
+    fn end(&mut self, desk: &mut Centre<'_>, (at, conn): (u32, &mut Conn), why: Closed, shared: &Shared) {
         desk.count.garbage_bytes += conn.begun.len() as u64;
+        conn.owed.lost().for_each(|answer| desk.failed(&answer));
+        if let Some(speaker) = conn.speaker {
+            desk.options.past.keep(speaker, std::mem::take(&mut conn.recent), desk.now_ns / 1_000_000);
+        }
         Self::leave(desk, (at, conn));
         *desk.count.closed.entry(why).or_default() += 1;
         desk.count.open -= 1;
@@ -472,14 +514,24 @@ impl<'a> Streams<'a> {
 
     /// The end: what is open stays counted as open.
     pub fn close(&mut self, desk: &mut Centre<'_>, shared: &Shared) {
-        for (at, conn) in self.conns.iter().enumerate() {
+        for (at, conn) in self.conns.iter_mut().enumerate() {
             if let Some(conn) = conn {
+                conn.owed.lost().for_each(|answer| desk.failed(&answer));
                 Self::leave(desk, (at as u32, conn));
             }
         }
         shared.open.fetch_sub(desk.count.open as usize, Ordering::Relaxed);
         self.conns.clear();
     }
+}
+
+/// Waits for connections of a listener; only one thread wakes for a new one.
+///
+/// # Errors
+/// What epoll refuses.
+pub(super) fn watch_listener(epoll: &OwnedFd, at: usize, listener: &TcpListener) -> io::Result<()> {
+    let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+    Ok(epoll::add(epoll, listener, EventData::new_u64(LISTENER | at as u64), flags)?)
 }
 
 /// Errors that say nothing about the socket itself.

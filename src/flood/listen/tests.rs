@@ -27,6 +27,7 @@ pub(crate) fn options(acks: AckPolicy) -> Options {
             acks,
             seed: 1,
             ledger: None,
+            past: crate::talk::recent::Past::default(),
         }),
         time: None,
         threads: 1,
@@ -72,7 +73,7 @@ fn what_is_put_off_keeps_its_way_and_its_bytes() {
     let mut desk = desk(&options);
     let login = crate::talk::tests::frame("860000000001000101020007");
     let said = options.hearing.cast.talks[0].read(&login, &mut desk.raw);
-    let came = Came { talk: 0, said, wire: &login, known: None };
+    let came = Came { talk: 0, said, wire: &login, known: None, is_stream: true };
     let mut recent = crate::talk::recent::Recent::default();
     let (speaker, answer) = desk.take(came, &mut recent);
     assert_eq!(speaker.map(|number| &*options.hearing.cast.speakers[number as usize].name), Some("tcp_00001"));
@@ -87,7 +88,7 @@ fn what_is_put_off_keeps_its_way_and_its_bytes() {
     let again = |desk: &mut Desk<'_>, recent: &mut _| {
         desk.raw.clear();
         let said = options.hearing.cast.talks[0].read(&login, &mut desk.raw);
-        desk.take(Came { talk: 0, said, wire: &login, known: None }, recent);
+        desk.take(Came { talk: 0, said, wire: &login, known: None, is_stream: true }, recent);
         let counts = desk.count.messages[0];
         (counts.received, counts.retried, counts.duplicate)
     };
@@ -105,7 +106,7 @@ fn values_of_another_fsu_are_wrong() {
         let wire = crate::talk::tests::frame(middle);
         let said = options.hearing.cast.talks[0].read(&wire, &mut desk.raw);
         let before = desk.count.wrong_by.get("own_value").copied().unwrap_or(0);
-        let came = Came { talk: 0, said, wire: &wire, known };
+        let came = Came { talk: 0, said, wire: &wire, known, is_stream: false };
         let (speaker, _) = desk.take(came, &mut crate::talk::recent::Recent::default());
         let name = speaker.map(|number| &*options.hearing.cast.speakers[number as usize].name);
         let wrong = desk.count.wrong_by.get("own_value").copied().unwrap_or(0) - before;

@@ -4,7 +4,7 @@ use super::Options;
 use super::ask::{Asking, Step, Way};
 use super::centre::Centre;
 use super::datagrams::Datagrams;
-use super::streams::Streams;
+use super::streams::{Streams, watch_listener};
 use crate::clock::{Clock, timespec};
 use crate::engine::worker::Worker;
 use crate::engine::{Ended, Start};
@@ -138,9 +138,7 @@ impl<'a> Room<'a> {
     fn new(options: &'a Options, centre: Centre<'a>, sockets: Sockets, shared: &'a Shared) -> io::Result<Self> {
         let epoll = Arc::new(epoll::create(epoll::CreateFlags::CLOEXEC)?);
         for (at, listener) in sockets.listeners.iter().enumerate() {
-            // Only one thread wakes for a new connection.
-            let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
-            epoll::add(&epoll, listener, EventData::new_u64(LISTENER | at as u64), flags)?;
+            watch_listener(&epoll, at, listener)?;
         }
         for (at, (_, socket)) in sockets.datagrams.iter().enumerate() {
             epoll::add(&epoll, socket, EventData::new_u64(DATAGRAMS | at as u64), EventFlags::IN)?;
@@ -159,7 +157,7 @@ impl<'a> Room<'a> {
             self.centre.now_ns = now_ns;
             while let Some(pending) = self.centre.later.pop(now_ns) {
                 match pending.path {
-                    Path::Stream(..) => self.streams.send_later(&mut self.centre, &pending),
+                    Path::Stream(..) => self.streams.send_later(&mut self.centre, pending),
                     Path::Datagram(..) => self.datagrams.send_later(&mut self.centre, &pending),
                 }
             }
@@ -167,6 +165,7 @@ impl<'a> Room<'a> {
             if now_ns >= next_tick_ns {
                 next_tick_ns = now_ns + TICK_NS;
                 self.streams.sweep(&mut self.centre, self.shared);
+                self.streams.accept_again()?;
                 self.centre.write_lines();
                 show(&mut self.centre, self.shared, number);
                 if self.shared.stop.load(Ordering::Relaxed) {

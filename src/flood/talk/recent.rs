@@ -1,9 +1,14 @@
 //! What one FSU or connection said and is waiting for, or was told a moment ago: so that a message that comes again is known.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
 
 /// Messages of one FSU or connection that are remembered. The oldest goes for a new one; 24 bytes each, taken as they come.
 pub const RECENT_MAX: usize = 64;
+
+/// FSUs whose connection is gone and whose last messages are remembered for the next one. Those of others are new then. 40 bytes each, and
+/// the messages.
+pub const PAST_MAX: usize = 100_000;
 
 /// What a message is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +100,44 @@ impl Recent {
         entry.is_some_and(|entry| !std::mem::replace(&mut entry.is_acked, true))
     }
 
+    /// What was said over a connection that was gone for `away_ms` comes before. Nobody heard the sender then, so its waits began again.
+    fn adopt(&mut self, past: Self, away_ms: u64) {
+        let mut all = past.0;
+        all.iter_mut().for_each(|entry| entry.until_ms = entry.until_ms.saturating_add(away_ms));
+        all.append(&mut self.0);
+        all.drain(..all.len().saturating_sub(RECENT_MAX));
+        self.0 = all;
+    }
+
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<Entry>() + self.1.capacity() * size_of::<Part>()
+    }
+}
+
+/// What FSUs said over connections that are gone, by their number among the speakers: all threads', as the next connection may be
+/// another one's.
+#[derive(Debug, Default)]
+pub struct Past(Mutex<HashMap<u32, (u64, Recent)>>);
+
+impl Past {
+    /// A connection of an FSU is gone.
+    pub fn keep(&self, speaker: u32, recent: Recent, now_ms: u64) {
+        if recent.0.is_empty() {
+            return;
+        }
+        let Ok(mut all) = self.0.lock() else { return };
+        if all.len() < PAST_MAX || all.contains_key(&speaker) {
+            all.insert(speaker, (now_ms, recent));
+        }
+    }
+
+    /// Another connection is an FSU's.
+    pub fn return_to(&self, speaker: u32, recent: &mut Recent, now_ms: u64) {
+        let past = self.0.lock().ok().and_then(|mut all| all.remove(&speaker));
+        if let Some((since_ms, past)) = past {
+            recent.adopt(past, now_ms.saturating_sub(since_ms));
+        }
     }
 }
 
@@ -141,6 +181,46 @@ mod tests {
         check("A!A!", "nd-");
         check("A4B!A", "nnn");
         check("A!!", "n-");
+    }
+
+    /// A message over a connection that then is gone for some time, and the same bytes over the next one, after another message there.
+    #[test]
+    fn a_retry_over_the_next_connection_is_one() {
+        let told = |hash| Told { hash, message: 0, is_unique: true, patience_ms: 3_000 };
+        let check = |is_acked: bool, (whose, away_ms): (u32, u64), expected: Again| {
+            let (past, mut recent) = (Past::default(), Recent::default());
+            assert_eq!(recent.came(told(7), 1_000), Again::New);
+            if is_acked {
+                recent.acked(7, 0);
+            }
+            past.keep(5, recent, 2_000);
+            let mut next = Recent::default();
+            let now_ms = 2_000 + away_ms;
+            assert_eq!(next.came(told(8), now_ms), Again::New);
+            past.return_to(whose, &mut next, now_ms);
+            assert_eq!([next.came(told(7), now_ms + 10), next.came(told(8), now_ms + 10)], [expected, Again::Retried]);
+        };
+        check(false, (5, 100), Again::Retried);
+        // Its waits begin again while nobody hears it.
+        check(false, (5, 60_000), Again::Retried);
+        check(true, (5, 100), Again::Duplicate);
+        check(false, (6, 100), Again::New);
+    }
+
+    #[test]
+    fn limit_past_max_others_are_not_remembered() {
+        let said = || {
+            let mut recent = Recent::default();
+            recent.came(Told { hash: 1, message: 0, is_unique: true, patience_ms: 1 }, 0);
+            recent
+        };
+        let past = Past::default();
+        (0..=PAST_MAX as u32).for_each(|speaker| past.keep(speaker, said(), 0));
+        // One that is there already is replaced; who said nothing is not kept.
+        past.keep(0, said(), 1);
+        past.keep(7, Recent::default(), 0);
+        let all = past.0.lock().unwrap();
+        assert_eq!((all.len(), all[&0].0, all.contains_key(&(PAST_MAX as u32))), (PAST_MAX, 1, false));
     }
 
     #[test]

@@ -132,6 +132,27 @@ fn a_frame_is_the_message_that_it_fits_and_says_whose_it_is() {
     check(&cast, b"hello, world and all", "?: bad_start");
 }
 
+/// How long a device may send a message again: all its waits together, however many.
+#[test]
+fn a_device_s_patience_is_all_its_waits() {
+    let check = |ack: &str, expected_ms: u64| {
+        let login = r#""ack": {"frame": "81", "match": "serial", "within_ms": 200, "retries": 2, "data""#;
+        assert!(RULES.contains(login));
+        let rules = RULES.replace(login, &format!(r#""ack": {{"frame": "81", "match": "serial", {ack}, "data""#));
+        let (_dir, fleet) = tree(TEMPLATE, &rules);
+        let cast = cast(&fleet);
+        let (said, _) = read(&cast, &frame("860000000001000101020007"));
+        let Said::Right(form) = said else { panic!("{said:?}") };
+        assert_eq!(cast.talks[0].patience_ms(form), expected_ms, "{ack}");
+    };
+    check(r#""within_ms": 200"#, 200);
+    check(r#""within_ms": 200, "retries": 2"#, 600);
+    check(r#""within_ms": 100, "retries": 3, "backoff": 2"#, 1_500);
+    check(r#""within_ms": 1000, "retries": 1000"#, 1_001_000);
+    // Each wait is an hour at the most.
+    check(r#""within_ms": 3600000, "retries": 100, "backoff": 10"#, 101 * 3_600_000);
+}
+
 #[test]
 fn an_acknowledgement_has_the_fields_of_its_message() {
     let (_dir, fleet) = tree(TEMPLATE, RULES);

@@ -57,13 +57,18 @@ impl<'a> Hall<'a> {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !what(self) {
             assert!(Instant::now() < deadline, "{:?} {:?}", self.desk.count.total(), self.desk.count.closed);
-            let mut events = Vec::with_capacity(16);
-            let at_most = crate::clock::timespec(Duration::from_millis(50));
-            epoll::wait(&self.streams.epoll, rustix::buffer::spare_capacity(&mut events), Some(&at_most)).unwrap();
-            for event in &events {
-                let at = (event.data.u64() & 0xFFFF_FFFF) as u32;
-                self.streams.on_event(&mut self.desk, at, event.flags, &self.shared).unwrap();
-            }
+            self.turn();
+        }
+    }
+
+    /// Handles what the connections have.
+    fn turn(&mut self) {
+        let mut events = Vec::with_capacity(16);
+        let at_most = crate::clock::timespec(Duration::from_millis(50));
+        epoll::wait(&self.streams.epoll, rustix::buffer::spare_capacity(&mut events), Some(&at_most)).unwrap();
+        for event in &events {
+            let at = (event.data.u64() & 0xFFFF_FFFF) as u32;
+            self.streams.on_event(&mut self.desk, at, event.flags, &self.shared).unwrap();
         }
     }
 
@@ -132,13 +137,103 @@ fn an_acknowledgement_that_is_put_off_goes_to_its_connection_or_nowhere() {
     let mut third = hall.dial();
     assert!(hall.desk.later.pop(99 * MS).is_none());
     while let Some(pending) = hall.desk.later.pop(100 * MS) {
-        hall.streams.send_later(&mut hall.desk, &pending);
+        hall.streams.send_later(&mut hall.desk, pending);
     }
     expect(&mut other, "8600000000020001810100");
     let total = hall.desk.count.total();
     assert_eq!((total.acked, total.failed), (1, 1));
     third.set_nonblocking(true).unwrap();
     assert_eq!(third.read(&mut [0; 16]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
+/// What a connection does not take is not sent: neither at once, nor put off, nor if it ends before.
+#[test]
+fn an_acknowledgement_that_never_leaves_is_none() {
+    let options = options(AckPolicy::default());
+    // Whether the device reads what it is sent: acknowledged, failed.
+    let check = |reads: bool, expected: (u64, u64)| {
+        let mut hall = Hall::new(&options);
+        let mut stream = hall.dial();
+        let mut conn = hall.streams.conns[0].take().unwrap();
+        // The kernel takes no more, and some waits here.
+        let mut filled = 0;
+        while conn.out.is_empty() {
+            assert_eq!(hall.streams.write(&mut hall.desk, &mut conn, 0, &[b'x'; 4_096]).unwrap(), None);
+            filled += 4_096;
+        }
+        hall.streams.conns[0] = Some(conn);
+        stream.write_all(&frame("860000000001000101020007")).unwrap();
+        hall.until(|hall| hall.desk.count.total().received == 1);
+        let total = hall.desk.count.total();
+        assert_eq!((total.acked, total.failed), (0, 0), "{reads}");
+        if reads {
+            stream.set_nonblocking(true).unwrap();
+            let (mut bytes, mut read) = (vec![0; 65_536], 0);
+            while read < filled + frame("8600000000010001810100").len() {
+                match stream.read(&mut bytes) {
+                    Ok(count) => read += count,
+                    Err(_) => hall.turn(),
+                }
+            }
+            hall.until(|hall| hall.desk.count.total().acked == 1);
+            let conn = hall.streams.conns[0].as_ref().unwrap();
+            assert!(conn.out.capacity() == 0 && conn.owed.is_empty());
+        } else {
+            drop(stream);
+            hall.until(|hall| hall.desk.count.open == 0);
+        }
+        let total = hall.desk.count.total();
+        assert_eq!((total.acked, total.failed), expected, "{reads}");
+    };
+    check(true, (1, 0));
+    check(false, (0, 1));
+}
+
+/// A retry over the next connection of its FSU is one.
+#[test]
+fn a_message_over_the_next_connection_is_a_retry() {
+    let options = options(AckPolicy { drop: 1.0, ..AckPolicy::default() });
+    let check = |again: &str, expected: (u64, u64)| {
+        let mut hall = Hall::new(&options);
+        let mut first = hall.dial();
+        first.write_all(&frame("8600000000010007030142")).unwrap();
+        hall.until(|hall| hall.desk.count.total().received == 1);
+        drop(first);
+        hall.until(|hall| hall.desk.count.open == 0);
+        let mut second = hall.dial();
+        second.write_all(&frame(again)).unwrap();
+        hall.until(|hall| hall.desk.count.total().received + hall.desk.count.total().retried == 2);
+        let total = hall.desk.count.total();
+        assert_eq!((total.received, total.retried), expected, "{again}");
+        // It is remembered by this connection now.
+        second.write_all(&frame(again)).unwrap();
+        hall.until(|hall| hall.desk.count.total().retried == expected.1 + 1);
+    };
+    check("8600000000010007030142", (1, 1));
+    check("8600000000010008030142", (2, 0));
+    check("8600000000020007030142", (2, 0));
+}
+
+/// The system refuses an accept: the listener, which stays readable, is looked at again with the next sweep and not before.
+#[test]
+fn a_listener_that_cannot_accept_is_left_for_a_while() {
+    let options = options(AckPolicy::default());
+    let mut hall = Hall::new(&options);
+    watch_listener(&hall.streams.epoll, 0, &hall.streams.listeners[0]).unwrap();
+    let ready = |hall: &Hall<'_>| {
+        let mut events: Vec<epoll::Event> = Vec::with_capacity(16);
+        let now = crate::clock::timespec(Duration::ZERO);
+        epoll::wait(&hall.streams.epoll, rustix::buffer::spare_capacity(&mut events), Some(&now)).unwrap();
+        events.len()
+    };
+    // An accept on it is an error from now on.
+    rustix::net::shutdown(&hall.streams.listeners[0], rustix::net::Shutdown::Both).unwrap();
+    for round in 1..4 {
+        assert_eq!(ready(&hall), 1);
+        hall.streams.accept(&mut hall.desk, 0, &hall.shared).unwrap();
+        assert_eq!((ready(&hall), hall.desk.count.accept_errors), (0, round));
+        hall.streams.accept_again().unwrap();
+    }
 }
 
 #[test]
@@ -201,7 +296,7 @@ fn limit_unread_bytes_max_of_acknowledgements() {
     let mut conn = hall.streams.conns[0].take().unwrap();
     let chunk = vec![0; 32_768];
     let ended = loop {
-        match hall.streams.write(&mut conn, 0, &chunk).unwrap() {
+        match hall.streams.write(&mut hall.desk, &mut conn, 0, &chunk).unwrap() {
             Some(ended) => break ended,
             None => assert!(conn.out.len() <= UNREAD_BYTES_MAX),
         }
