@@ -141,6 +141,49 @@ fn every_rule_file_is_named_by_a_template() {
     }
 }
 
+/// What scripts/scenario.sh says in the end: of each message what was sent, acknowledged, refused, given up and still waits (`None`: nothing
+/// acknowledges it), and the exit codes of our own centre and of the comparison.
+#[test]
+fn a_scenario_tells_whether_the_centre_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |messages: &[Option<[u64; 5]>], codes: &[&str], expected: (i32, &str)| {
+        let of = |counts: &Option<[u64; 5]>| {
+            let [sent, acknowledged, refused, given_up, pending] = counts.unwrap_or([9, 0, 0, 0, 0]);
+            json!({"is_acknowledged": counts.is_some(), "sent": sent, "acknowledged": acknowledged, "refused": refused,
+                "given_up": given_up, "pending": pending})
+        };
+        let stats = dir.path().join("stats.json");
+        let all: Vec<Value> = messages.iter().map(of).collect();
+        std::fs::write(&stats, json!({"messages": all}).to_string()).unwrap();
+        let mut command = std::process::Command::new("python3");
+        command.arg(path("scripts/held.py")).arg("x").arg(&stats).args(codes);
+        let done = command.output().expect("python3");
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert_eq!((done.status.code(), said.trim()), (Some(expected.0), expected.1), "{messages:?} {codes:?}");
+    };
+    let (fine, open) = (Some([5, 4, 0, 0, 1]), Some([3, 0, 0, 0, 3]));
+    check(
+        &[fine, None],
+        &["0", "0"],
+        (0, "x: the centre held (4 messages were acknowledged, 1 still waited at the end)"),
+    );
+    check(&[fine], &[], (0, "x: the centre held (4 messages were acknowledged, 1 still waited at the end)"));
+    let lost = "x: the centre did NOT hold (2 of 9 messages were not acknowledged)";
+    check(&[fine, Some([4, 2, 1, 1, 0])], &["0", "0"], (1, lost));
+    check(&[fine, Some([4, 2, 1, 1, 0])], &[], (1, lost));
+    let none = "x: the centre did NOT hold (none of 3 messages was acknowledged)";
+    check(&[open, None], &["0", "0"], (1, none));
+    check(&[open], &[], (1, none));
+    let why = "x: the centre did NOT hold (its report or the comparison of the ledgers says why)";
+    check(&[fine], &["1", "0"], (1, why));
+    check(&[fine], &["0", "1"], (1, why));
+    // Nothing needs an acknowledgement: the other end alone can tell.
+    check(&[None], &["0", "0"], (0, "x: the centre held (0 messages were acknowledged, 0 still waited at the end)"));
+    let nothing = "x: nothing tells whether the centre held (no message needed an acknowledgement)";
+    check(&[None], &[], (2, nothing));
+    check(&[], &[], (2, nothing));
+}
+
 #[test]
 fn every_scenario_is_a_fleet_that_speaks_first_without_a_warning() {
     let mut scenarios = 0;

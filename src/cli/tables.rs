@@ -182,11 +182,13 @@ fn contract(messages: &[MessageStats], say: Texts) -> String {
     if sent == 0 {
         return String::new();
     }
-    let slowest = all().filter_map(|of| of.acknowledged_us).map(|us| us.max).max().unwrap_or(0) as f64 / 1e3;
-    let told = if lost > 0 {
-        format!("messages: {lost} of {sent} were NOT acknowledged; the slowest of the others took {slowest:.1} ms")
-    } else {
-        format!("messages: every one of {} was acknowledged, the slowest after {slowest:.1} ms", sent - pending)
+    let slowest = all().filter_map(|of| of.acknowledged_us).map(|us| us.max as f64 / 1e3).reduce(f64::max);
+    let told = match slowest {
+        Some(ms) if lost > 0 => {
+            format!("messages: {lost} of {sent} were NOT acknowledged; the slowest of the others took {ms:.1} ms")
+        }
+        Some(ms) => format!("messages: every one of {} was acknowledged, the slowest after {ms:.1} ms", sent - pending),
+        None => format!("messages: NONE of {sent} was acknowledged"),
     };
     let waits = format!("messages: {pending} still waited at the end");
     let waits = if pending == 0 { String::new() } else { format!("{}\n", say.say(&waits)) };
@@ -227,6 +229,7 @@ mod tests {
     use fsu_plan::model::fleet::Language;
     use fsu_plan::model::template::ErrorReply;
     use fsu_serve::fleet::fixtures::{fleet, snapshot};
+    use fsu_serve::fleet::stats::Times;
     use fsu_serve::shard::late::Late;
     use std::sync::Arc;
 
@@ -249,6 +252,40 @@ mod tests {
         snapshot.counters[0].kernel_drops = 0;
         snapshot.late[0].record(0, 7_000, 1);
         assert!(english(&snapshot).contains("p50 7 us"), "{}", english(&snapshot));
+    }
+
+    /// Sent, acknowledged, given up, waiting at the end.
+    #[test]
+    fn the_contract_says_what_was_acknowledged() {
+        let check = |counts: [u64; 4], expected: &str| {
+            let [sent, acknowledged, given_up, pending] = counts;
+            let times = Times { count: acknowledged, min: 1_000, p50: 1_000, p99: 2_500, max: 2_500 };
+            let message = MessageStats {
+                vendor: "v".into(),
+                message: "m".into(),
+                is_acknowledged: true,
+                sent,
+                acknowledged,
+                retried: 0,
+                refused: 0,
+                given_up,
+                pending,
+                acknowledged_us: (acknowledged > 0).then_some(times),
+                acknowledged_steps: None,
+                late_us: None,
+                late_steps: None,
+            };
+            for language in [Language::En, Language::Zh] {
+                let text = contract(std::slice::from_ref(&message), Texts::of(language));
+                assert!(language != Language::Zh || !is_english(&text), "{text}");
+                assert!(language != Language::En || text == expected, "{text}");
+            }
+        };
+        check([0; 4], "");
+        check([5, 5, 0, 0], "\nmessages: every one of 5 was acknowledged, the slowest after 2.5 ms\n");
+        check([5, 4, 1, 0], "\nmessages: 1 of 5 were NOT acknowledged; the slowest of the others took 2.5 ms\n");
+        check([5, 0, 5, 0], "\nmessages: NONE of 5 was acknowledged\n");
+        check([5, 0, 0, 5], "\nmessages: NONE of 5 was acknowledged\nmessages: 5 still waited at the end\n");
     }
 
     #[test]
