@@ -224,7 +224,21 @@ fn parts_that_do_not_belong_together_are_not_merged() {
     check(&dirs, &["--allow-missing"], (0, "2 of 3 parts"));
     let share = json_of(out.join("stats.json"))["merged"].clone();
     assert_eq!((&share["missing"], &share["fsus_of"]), (&json!([2]), &json!(FSUS)));
-    check(&[dirs[0].clone(), dirs[0].clone()], &["--allow-missing"], (2, "part 0 is also in"));
+    let copy = tree.path("copy");
+    std::fs::create_dir_all(&copy).expect("a directory");
+    std::fs::copy(dirs[0].join("stats.json"), copy.join("stats.json")).expect("copied");
+    check(&[dirs[0].clone(), copy], &["--allow-missing"], (2, "part 0 is also in"));
+    // Ledgers have no part: the same directory twice would double their lines.
+    let ledger = tree.path("ledger");
+    std::fs::create_dir_all(&ledger).expect("a directory");
+    std::fs::write(ledger.join("messages.jsonl"), "{\"t\":1}\n").expect("written");
+    for again in [ledger.clone(), ledger.join("../ledger/.")] {
+        check(
+            &[dirs[1].clone(), ledger.clone(), again],
+            &["--allow-missing"],
+            (2, "ledger: its files would count twice"),
+        );
+    }
     check(&[dirs[0].clone(), out.clone()], &[], (2, "the result goes here"));
     // Another configuration.
     tree.write("meter/rules/default.json", r#"{"01": {}, "02": {}, "03": {}, "05": {}}"#);

@@ -34,7 +34,11 @@ const HEAD_BYTES: usize = 4_096;
 /// The files of these directories that can be merged, by name. Others are left alone.
 pub(super) fn find(dirs: &[PathBuf], out: &Path) -> Result<Vec<Left>, MergeError> {
     let mut found = BTreeMap::<String, Left>::new();
-    for dir in dirs {
+    for (number, dir) in dirs.iter().enumerate() {
+        if let Some(first) = dirs[..number].iter().find(|first| is_same(first, dir)) {
+            let what = format!("the same directory as {}: its files would count twice", first.display());
+            return Err(MergeError::Content { path: dir.clone(), what });
+        }
         let failed = |error: std::io::Error| MergeError::File { path: dir.clone(), error: error.to_string() };
         if is_same(dir, out) {
             return Err(MergeError::Content { path: dir.clone(), what: "the result goes here".to_owned() });
