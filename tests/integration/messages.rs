@@ -321,3 +321,36 @@ fn outage(transport: &str, driver: &[&str]) {
         "{transport} {driver:?}"
     );
 }
+
+/// A reload is no start, and no new centre unless `connect` names another one.
+#[test]
+fn a_reload_says_nothing_again() {
+    for driver in DRIVERS {
+        let [here, there] = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port"));
+        let entry = |centre: &std::net::UdpSocket| {
+            centre.set_read_timeout(Some(crate::harness::PATIENCE)).expect("set");
+            let connect = json!({"to": centre.local_addr().expect("bound").to_string()});
+            [crate::dial::dialling("site", &connect, &json!({"protocol_type": "datagram"}))]
+        };
+        let tree = Tree::new(&entry(&here), &json!({}));
+        let mut rules = rules();
+        rules["messages"] = json!({
+            "boot": {"frame": "05", "on": "start", "data": {"tag": "000000B0"}},
+            "hello": {"frame": "05", "on": "connect", "data": {"tag": "000000C0"}}});
+        tree.write("meter/rules/default.json", &rules.to_string());
+        let mut run = Run::start(&tree, driver);
+        let next = |centre: &std::net::UdpSocket| {
+            let mut bytes = [0; 100];
+            let (size, _) = centre.recv_from(&mut bytes).expect("a message");
+            bytes[..size].to_vec()
+        };
+        let (boot, hello) = (meter(0, 5, &[0, 0, 0, 0xB0]), meter(0, 5, &[0, 0, 0, 0xC0]));
+        assert_eq!((next(&here), next(&here)), (boot, hello.clone()), "{driver:?}");
+        run.reload();
+        tree.set_fsus(&entry(&there), &json!({}));
+        run.reload();
+        assert_eq!(next(&there), hello, "{driver:?}");
+        let ended = run.stop();
+        assert_eq!([ended.count("/messages/0/sent"), ended.count("/messages/1/sent")], [1, 2], "{driver:?}");
+    }
+}
