@@ -32,7 +32,8 @@ impl Owed {
     /// The next one that is out, with its size.
     pub fn next_out(&mut self) -> Option<(Answer, usize)> {
         let queue = self.0.as_mut()?;
-        let (answer, bytes, _) = queue.answers.pop_front_if(|(.., end)| *end <= queue.written)?;
+        queue.answers.front().filter(|(.., end)| *end <= queue.written)?;
+        let (answer, bytes, _) = queue.answers.pop_front()?;
         if queue.answers.is_empty() {
             self.0 = None;
         }

@@ -218,11 +218,12 @@ impl Talk {
     /// Takes over what the new plan has too: states and numbers, by name. What waits for an acknowledgement waits on if its message
     /// has the same name, and what is to leave does. `is_at_same`: its centre is where it was.
     pub(crate) fn carry(&mut self, is: &Conversation, (before, was): (&Self, &Conversation), is_at_same: bool) {
-        self.past = match (before.is_started, before.past) {
-            (false, Past::None) => Past::None,
-            (false, Past::Started) => Past::Started,
-            _ if is_at_same => Past::Connected,
-            _ => Past::Started,
+        let knows_centre = is_at_same && (before.is_started || before.past == Past::Connected);
+        let had_begun = before.is_started || before.past != Past::None;
+        self.past = match (knows_centre, had_begun) {
+            (true, _) => Past::Connected,
+            (false, true) => Past::Started,
+            (false, false) => Past::None,
         };
         for (_, name) in was.states.iter().enumerate().filter(|(number, _)| before.states >> number & 1 == 1) {
             self.states |= is.state(name).unwrap_or(0);
@@ -249,11 +250,12 @@ impl Talk {
                     |of: &Conversation, number: u16| of.messages.get(usize::from(number)).map(|of| of.args.clone());
                 let (was, is) = (names(was, wanted.message)?, names(is, message)?);
                 // By name; what was given for an argument that is gone is left out.
-                let given = |name: &Box<str>| {
-                    let place = was.iter().position(|known| known == name);
+                let given = |name: &str| {
+                    let place = was.iter().position(|known| **known == *name);
                     place.and_then(|place| wanted.args.get(place)).cloned().unwrap_or_default()
                 };
-                let args = if wanted.args.is_empty() { Box::default() } else { is.iter().map(given).collect() };
+                let args =
+                    if wanted.args.is_empty() { Box::default() } else { is.iter().map(|name| given(name)).collect() };
                 Some(Wanted { message, args })
             })
             .collect();

@@ -276,8 +276,7 @@ fn a_reload_is_no_start() {
         compiled(&json!({"fsu_list": [entry]}), &messages(names).into())
     };
     let all: &[&str] = &["boot", "hello", "tick"];
-    type Sent<'a> = &'a [(u64, u16, u8)];
-    let check = |was: (u16, &[&str]), is: (u16, &[&str]), expected: Sent<'_>| {
+    let check = |was: (u16, &[&str]), is: (u16, &[&str]), expected: &[(u64, u16, u8)]| {
         let mut site = Site::new(&fleet(was.0, was.1));
         site.run_to(1_500);
         site.sent.clear();
