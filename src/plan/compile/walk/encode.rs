@@ -17,7 +17,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::steps::step;
 use crate::model::digits::Digits;
-use crate::model::field::{Field, Kind, Offset, Slot};
+use crate::model::field::{Field, Kind, Offset};
 use crate::model::reply::{Expr, Part};
 use crate::model::template::Moved;
 use crate::model::walk::{
