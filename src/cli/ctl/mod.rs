@@ -237,7 +237,8 @@ impl Ctl<'_> {
             Call::Online { glob } | Call::Clear { glob } => {
                 let path = format!("/v1/fsus/{}/faults", escaped(glob));
                 let done: Cleared = self.client.call("DELETE", &path, None)?;
-                return self.said(&done, |done, out| show::done("cleared", done.cleared, done.matched, out));
+                self.said(&done, |done, out| show::done("cleared", done.cleared, done.matched, out))?;
+                return Ok(if done.cleared > 0 { Exit::Ok } else { Exit::NoAnswer });
             }
             _ => return Ok(Exit::Ok),
         };

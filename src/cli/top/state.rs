@@ -115,8 +115,10 @@ impl State {
             KeyCode::Char('q') => return Wish::End,
             KeyCode::Esc => return self.back(),
             KeyCode::Char('/') => {
-                self.fsu = None;
                 self.is_typing = true;
+                if self.fsu.take().is_some() {
+                    return Wish::Look;
+                }
             }
             KeyCode::Tab => {
                 self.listed = if self.listed == Listed::Busiest { Listed::Noisiest } else { Listed::Busiest };

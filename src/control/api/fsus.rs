@@ -249,7 +249,7 @@ pub struct Unanswered {
     pub hex: String,
     /// How many it has.
     pub bytes: usize,
-    /// Why, in the word of the counters; `timeout` where a rule leaves it unanswered on purpose.
+    /// Why, in the word of the counters; `silent` where a rule leaves it unanswered on purpose; or the kind of a fault.
     pub reason: String,
     /// What `explain` says about it, in lines.
     pub explain: String,

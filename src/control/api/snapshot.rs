@@ -132,7 +132,7 @@ pub struct Snapshot {
     pub totals: Amounts,
     /// From due to handed to the kernel; of a load generator, from planned to sent.
     pub late_us: Percentiles,
-    /// From arrival to handed to the kernel; of a load generator, from sent to received.
+    /// From arrival to handed to the kernel; of a load generator, from planned to the reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_us: Option<Percentiles>,
     /// Of a load generator with `--mock`: the mock's own lateness, as it tells it.

@@ -17,7 +17,7 @@ pub(super) fn families(now: &Now, of: &Loading) -> Families {
     out.gauge("fsus", "FSUs that are asked or expected", one(of.about.fsus as f64));
     out.gauge("target_per_second", "Requests a second that are wanted", of.target_per_s.map(|rate| (Vec::new(), rate)));
     out.gauge("under_way", "Requests whose outcome is not known yet", one(now.under_way as f64));
-    let (requests, other) = now.all();
+    let ((requests, other), heard) = (now.all(), now.all_heard());
     let count = |count: u64| [(Vec::new(), count)];
     out.counter("requests", "Requests sent, warm-up included", count(other.sent));
     out.counter("replies", "Replies that belong to a request, warm-up included", count(other.replies));
@@ -45,10 +45,10 @@ pub(super) fn families(now: &Now, of: &Loading) -> Families {
     out.counter("odd", "What is not right besides, by kind", odd.map(|(kind, count)| (label("kind", kind), count)));
     out.counter("sent_bytes", "Bytes sent", count(other.bytes_out));
     out.counter("received_bytes", "Bytes received", count(other.bytes_in));
-    out.counter("messages_received", "Messages that devices sent unasked", count(now.heard.messages));
-    out.counter("acknowledgements", "Right acknowledgements sent", count(now.heard.acknowledged));
-    out.counter("heartbeats_received", "Heartbeats received", count(now.heard.heartbeats));
-    out.gauge("connections", "Connections of a centre", one(now.heard.connections as f64));
+    out.counter("messages_received", "Messages that devices sent unasked", count(heard.messages));
+    out.counter("acknowledgements", "Right acknowledgements sent", count(heard.acknowledged));
+    out.counter("heartbeats_received", "Heartbeats received", count(heard.heartbeats));
+    out.gauge("connections", "Connections of a centre", one(heard.connections as f64));
     let times = |times: Option<&Histo>| times.map(|times| (Vec::new(), times.clone()));
     out.times("latency_seconds", "From planned to the reply", times(now.latency.as_ref()));
     out.times("lag_seconds", "From planned to sent", times(now.lag.as_ref()));

@@ -32,8 +32,10 @@ pub(super) struct Now {
     pub(super) lag: Option<Histo>,
     pub(super) under_way: u64,
     /// Messages that came, those acknowledged, heartbeats, connections.
-    pub(super) heard: Heard,
+    heard: Heard,
     before: Heard,
+    /// In the steps before it.
+    past_heard: Heard,
     /// Of the last second.
     rates: Amounts,
     latency_us: Percentiles,
@@ -110,6 +112,8 @@ impl Now {
         for (why, count) in std::mem::take(&mut self.wrong_by) {
             *self.past_wrong_by.entry(why).or_default() += count;
         }
+        self.past_heard = self.all_heard();
+        self.heard = Heard::default();
         (self.requests, self.other, self.lag_before) = (Requests::default(), Other::default(), None);
         self.under_way = 0;
     }
@@ -147,6 +151,17 @@ impl Now {
         (requests, other)
     }
 
+    /// What devices said unasked, in all steps; connections are those that are open.
+    pub(super) fn all_heard(&self) -> Heard {
+        let (past, now) = (self.past_heard, self.heard);
+        Heard {
+            messages: past.messages + now.messages,
+            acknowledged: past.acknowledged + now.acknowledged,
+            heartbeats: past.heartbeats + now.heartbeats,
+            connections: now.connections,
+        }
+    }
+
     /// What is wrong with replies, of all steps.
     pub(super) fn wrong(&self) -> BTreeMap<&'static str, u64> {
         let mut all = self.past_wrong_by.clone();
@@ -157,7 +172,7 @@ impl Now {
     }
 
     pub(super) fn snapshot(&self, t_ms: u64, fsus: usize, target_per_s: Option<f64>) -> Snapshot {
-        let (requests, other) = self.all();
+        let ((requests, other), heard) = (self.all(), self.all_heard());
         let of_load = |count: u64| (!self.is_centre).then_some(count as f64);
         let totals = Amounts {
             sent: of_load(other.sent),
@@ -166,9 +181,9 @@ impl Now {
             dropped: requests.lost as f64,
             wrong: of_load(requests.wrong),
             late: of_load(requests.late),
-            messages: self.heard.messages as f64,
-            acknowledged: self.heard.acknowledged as f64,
-            heartbeats: self.heard.heartbeats as f64,
+            messages: heard.messages as f64,
+            acknowledged: heard.acknowledged as f64,
+            heartbeats: heard.heartbeats as f64,
             faults: 0.0,
         };
         let (is_valid, verdict) = self.verdict(&other);

@@ -68,9 +68,9 @@ export function messages(root) {
 
 /// What an event says, as nodes.
 function sentence({ event, told }) {
+  if (told.more !== undefined) return [t('event.more', { n: count(told.more) })];
   switch (event) {
     case 'centre':
-      if (told.more !== undefined) return [t('event.more', { n: count(told.more) })];
       return [linkTo(told.fsu), ' ', t(told.came ? 'event.came' : 'event.went', { peer: told.peer })];
     case 'outage':
       return [t(told.begun ? 'event.outage' : 'event.outage_end', { n: count(told.fsus) }), ' ', (told.names ?? []).flatMap((fsu, i) => [i > 0 && ', ', linkTo(fsu)]),

@@ -271,7 +271,7 @@ export const TEXTS = {
   "event.kind.outage": ["outage", "停机"],
   "event.kind.reload": ["reload", "重新加载"],
   "event.kind.change": ["change", "更改"],
-  "event.more": ["{n} more centres came or went.", "另有 {n} 个监控中心上线或离线。"],
+  "event.more": ["{n} more in this second.", "这一秒内另有 {n} 个。"],
   "event.came": ["has a new centre: {peer}", "有新的监控中心：{peer}"],
   "event.went": ["lost its centre: {peer}", "失去监控中心：{peer}"],
   "event.outage": ["{n} went offline:", "{n} 个停机："],

@@ -4,13 +4,11 @@ use super::{Running, faults, within};
 use crate::api::changes::{ArmFaults, Armed, Cleared, Level, Refused, Set, SetMemory, SetRegister, Trigger, Triggered};
 use crate::api::error::{Code, Failure};
 use crate::limits::REFUSED_TOLD_MAX;
-use fsu_serve::steer::{Change, Changed, NotChanged, View};
+use fsu_serve::steer::{Change, Changed, NotChanged, TTL_S_MAX, View};
 use std::sync::Arc;
 
 /// Longest time over which a trigger is spread, in milliseconds.
 const OVER_MS_MAX: u64 = 3_600_000;
-/// Longest time for which faults are armed, in seconds: 1,000 days.
-const TTL_S_MAX: f64 = 86_400_000.0;
 
 /// A change, made.
 struct Made {

@@ -206,7 +206,7 @@ impl FleetSource for Running {
     }
 
     fn log_level(&self, level: changes::Level) -> Answer<'_, changes::Level> {
-        self.steering.set_log_level(change::filter(level));
-        Box::pin(async move { Ok(level) })
+        let set = self.steering.set_log_level(change::filter(level)).map_err(|error| failure(&error));
+        Box::pin(async move { set.map(|()| level) })
     }
 }

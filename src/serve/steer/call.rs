@@ -1,6 +1,6 @@
 //! Changes as calls of the control server, in a journal: method, path, body.
 
-use crate::shard::steer::change::{Args, Change};
+use crate::shard::steer::change::{Args, Change, TTL_S_MAX};
 use fsu_plan::compile::faults;
 use fsu_plan::model::fault::{FaultKind, FaultSet};
 use serde_json::{Map, Value, json};
@@ -77,16 +77,20 @@ pub(super) fn change(call: &Call) -> Result<Change, String> {
         ("POST", "trigger", None) => Change::Trigger {
             message: text(&mut body, "message")?.ok_or("`message` is missing")?,
             args: args(&mut body)?,
-            over_ms: number(&mut body, "over_ms")?.unwrap_or(0),
+            // A line says of each FSU when it is: nothing is spread again.
+            over_ms: match number(&mut body, "over_ms")?.unwrap_or(0) {
+                0 => 0,
+                _ => return Err("`over_ms` is for calls: in a journal `t_ms` and `at` say when".to_owned()),
+            },
         },
         ("PUT", "registers", Some(name)) => Change::Register {
-            device: number(&mut body, "device")?.map(|device| device as u16),
+            device: device(&mut body)?,
             name: name.into(),
             key: text(&mut body, "key")?,
             value: text(&mut body, "value")?.ok_or("`value` is missing")?,
         },
         ("PUT", "memory", Some(area)) => Change::Memory {
-            device: number(&mut body, "device")?.map(|device| device as u16),
+            device: device(&mut body)?,
             area: area.into(),
             at: number(&mut body, "at")?.unwrap_or(0) as usize,
             bytes: bytes(&mut body)?,
@@ -94,8 +98,17 @@ pub(super) fn change(call: &Call) -> Result<Change, String> {
         ("PUT", "faults", None) => {
             let ttl_ms = match body.remove("ttl_s") {
                 None => None,
-                Some(ttl_s) => Some((ttl_s.as_f64().ok_or("`ttl_s` is no number")? * 1_000.0) as u64),
+                Some(ttl_s) => {
+                    let ttl_s = ttl_s.as_f64().ok_or("`ttl_s` is no number")?;
+                    if !(0.001..=TTL_S_MAX).contains(&ttl_s) {
+                        return Err(format!("`ttl_s` is 0.001 to {TTL_S_MAX}"));
+                    }
+                    Some((ttl_s * 1_000.0) as u64)
+                }
             };
+            if body.is_empty() {
+                return Err("no fault is named".to_owned());
+            }
             let set = faults::from_text(&Value::Object(std::mem::take(&mut body)).to_string());
             Change::Faults { set: Arc::new(set.map_err(|lines| lines.join("; "))?), ttl_ms }
         }
@@ -121,9 +134,16 @@ fn number(body: &mut Map<String, Value>, key: &str) -> Result<Option<u64>, Strin
     value.as_u64().map(Some).ok_or_else(|| format!("`{key}` is no number from 0"))
 }
 
+fn device(body: &mut Map<String, Value>) -> Result<Option<u16>, String> {
+    let number = number(body, "device")?.map(u16::try_from).transpose();
+    number.map_err(|_| format!("`device` is more than {}", u16::MAX))
+}
+
 fn bytes(body: &mut Map<String, Value>) -> Result<Box<[u8]>, String> {
     let text = text(body, "hex")?.ok_or("`hex` is missing")?;
-    hex::decode(&*text).map(Into::into).map_err(|_| "`hex` is no hex digits in pairs".to_owned())
+    let digits: String = text.split_whitespace().collect();
+    let bytes = hex::decode(digits).map_err(|_| "`hex` is no hex digits in pairs".to_owned())?;
+    if bytes.is_empty() { Err("`hex` is empty".to_owned()) } else { Ok(bytes.into()) }
 }
 
 fn args(body: &mut Map<String, Value>) -> Result<Args, String> {
@@ -131,7 +151,9 @@ fn args(body: &mut Map<String, Value>) -> Result<Args, String> {
     let Value::Object(args) = args else { return Err("`args` is no object".to_owned()) };
     let one = |(name, value): (String, Value)| match value {
         Value::String(value) => Ok((name.into(), value.into())),
-        _ => Err(format!("argument `{name}` is no text")),
+        // As a call takes it.
+        Value::Number(number) if number.is_i64() => Ok((name.into(), number.to_string().into())),
+        _ => Err(format!("argument `{name}` is no text and no whole number")),
     };
     args.into_iter().map(one).collect()
 }
@@ -162,6 +184,16 @@ mod tests {
         check("POST", "reload", json!({}), Err("`POST reload` is no change of FSUs"));
         check("POST", "trigger", json!({"args": {}}), Err("`message` is missing"));
         check("POST", "trigger", json!({"message": "a", "x": 1}), Err("unknown key `x` in `body`"));
+        let spread = json!({"message": "a", "over_ms": 5});
+        check("POST", "trigger", spread, Err("`over_ms` is for calls: in a journal `t_ms` and `at` say when"));
+        let far = json!({"value": "7", "device": 65_536});
+        check("PUT", "registers/a", far, Err("`device` is more than 65535"));
+        check("PUT", "memory/map", json!({"hex": " "}), Err("`hex` is empty"));
+        check("PUT", "faults", json!({}), Err("no fault is named"));
+        for ttl_s in [-5.0, 0.0, 1e300] {
+            let body = json!({"drop": 1, "ttl_s": ttl_s});
+            check("PUT", "faults", body, Err("`ttl_s` is 0.001 to 86400000"));
+        }
         check("PUT", "memory/map", json!({"hex": "0"}), Err("`hex` is no hex digits in pairs"));
         check("PUT", "registers/a", json!({"value": 7}), Err("`value` is no text"));
         let wrong = change(&Call { method: "PUT".into(), path: "faults".into(), body: json!({"drop": 7, "dorp": 1}) });

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use crate::shard::steer::Happening;
 pub use crate::shard::steer::armed::Armed;
 pub use crate::shard::steer::ask::{NoAnswer, PAGE_MAX, ShardNow};
-pub use crate::shard::steer::change::{Change, Changed, NotChanged};
+pub use crate::shard::steer::change::{Change, Changed, NotChanged, TTL_S_MAX};
 pub use crate::shard::steer::detail::{CommandNow, DeviceNow, FsuDetail, MessageNow, UnansweredNow};
 pub use crate::shard::steer::listen::{CommandCounts, Unanswered};
 pub use crate::shard::steer::now::FsuNow;
@@ -266,9 +266,11 @@ impl Steering {
     }
 
     /// Sets what the system log takes from now on, until a reload sets what the configuration says.
-    pub fn set_log_level(&self, level: LevelFilter) {
-        // More than that wait only while a reload does.
-        let _ = self.0.requests.try_send(Request::LogLevel(level));
+    ///
+    /// # Errors
+    /// Too many requests wait, as while a reload does, or the run ends.
+    pub fn set_log_level(&self, level: LevelFilter) -> Result<(), SteerError> {
+        self.0.requests.try_send(Request::LogLevel(level)).map_err(|_| SteerError::NoAnswer(NoAnswer::Busy))
     }
 
     async fn ask<A>(&self, shard: usize, ask: impl FnOnce(Sender<A>) -> Ask) -> Result<Receiver<A>, SteerError> {
@@ -327,7 +329,7 @@ mod tests {
     #[test]
     fn limit_requests_max_more_do_not_wait() {
         let (steering, requests) = Steering::new(Vec::new(), view(), happenings());
-        (0..20).for_each(|_| steering.set_log_level(LevelFilter::Debug));
+        assert_eq!((0..20).filter(|_| steering.set_log_level(LevelFilter::Debug).is_ok()).count(), 8);
         assert_eq!(requests.len(), 8);
     }
 }

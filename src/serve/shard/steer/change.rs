@@ -5,6 +5,9 @@ use fsu_core::speak::NotTriggered;
 use fsu_plan::model::fault::FaultSet;
 use std::sync::Arc;
 
+/// Longest time for which faults are armed, in seconds: 1,000 days.
+pub const TTL_S_MAX: f64 = 86_400_000.0;
+
 /// Arguments of a message: names and values.
 pub type Args = Vec<(Box<str>, Box<str>)>;
 

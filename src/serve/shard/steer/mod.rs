@@ -162,9 +162,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let Some(steer) = &mut self.steer else { return };
         steer.epoch = epoch;
         steer.timed_ns = u64::MAX;
-        for doing in std::mem::take(&mut steer.tasks) {
-            doing.give_up(NoAnswer::Reloaded);
-        }
+        let tasks = std::mem::take(&mut steer.tasks);
+        steer.tasks = tasks.into_iter().filter_map(|doing| doing.reloaded(fates)).collect();
         steer.record.reload(fates);
         self.number_fsus();
         let here: Vec<u32> = self.slots.iter().map(|slot| slot.fsu).collect();
@@ -176,6 +175,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
 
     /// All timers were set again, by the new plan.
     pub(crate) fn steer_restarted(&mut self, now: Clock) {
+        let next_ns = self.steer.as_ref().and_then(|steer| steer.tasks.iter().filter_map(Doing::next_ns).min());
+        if let Some(next_ns) = next_ns {
+            self.steer_at(next_ns.max(now.mono_ns));
+        }
         self.time_steering(now);
     }
 

@@ -12,6 +12,7 @@ use crate::shard::serve::Serve;
 use crate::shard::timers::later::Timer;
 use flume::Sender;
 use fsu_core::answer::outside::{self, Named};
+use fsu_plan::model::reload::Fate;
 use std::mem::take;
 use std::sync::Arc;
 
@@ -60,16 +61,24 @@ impl Doing {
     }
 
     /// When the next FSU is due; `None`: all are done.
-    fn next_ns(&self) -> Option<u64> {
+    pub(super) fn next_ns(&self) -> Option<u64> {
         let &(_, place) = self.task.fsus.get(self.next)?;
-        Some(self.due_ns(place))
+        // Whoever asked waits until all have been looked at, however late the first is due.
+        Some(if self.answer.is_some() { self.began_ns } else { self.due_ns(place) })
     }
 
-    /// The plan has changed: what is not done is not.
-    pub(crate) fn give_up(mut self, why: NoAnswer) {
+    /// The plan has changed. What was not answered is not done; what was said to be done is, by those that stay.
+    pub(super) fn reloaded(mut self, fates: &[Fate]) -> Option<Self> {
         if let Some(answer) = self.answer.take() {
-            let _ = answer.send(Err(why));
+            // Whoever asked may be gone.
+            let _ = answer.send(Err(NoAnswer::Reloaded));
+            return None;
         }
+        let now = |fsu: u32| fates.get(fsu as usize).and_then(|fate| fate.stays());
+        let left = self.task.fsus.split_off(self.next);
+        self.task.fsus = left.into_iter().filter_map(|(fsu, place)| Some((now(fsu)?, place))).collect();
+        (self.checked, self.next) = (self.task.fsus.len(), 0);
+        (!self.task.fsus.is_empty()).then_some(self)
     }
 }
 
@@ -109,6 +118,10 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.end_faults(&mut left, now);
         for doing in &mut tasks {
             self.slice(doing, &mut left, now, io);
+            // Two equal calls of one moment are two lines: an FSU is in a line once.
+            if let Some(steer) = &mut self.steer {
+                steer.record.flush();
+            }
         }
         tasks.retain(|doing| doing.next_ns().is_some());
         let next_ns = tasks.iter().filter_map(Doing::next_ns).min();

@@ -195,17 +195,21 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
                 ear.frame(self.fsu_number, since_start_ms, Some((&about, commands_before(self.fsu, about))));
             }
         }
-        if self.tap.is_on()
-            && !self.tap.record(Traffic {
-                kind: RecordKind::Received,
-                fsu: self.fsu_number,
-                peer: self.conn.peer,
-                unix_ms: self.now.unix_ms,
-                abouts: &[about],
-                bytes,
-            })
+        let traffic = Traffic {
+            kind: RecordKind::Received,
+            fsu: self.fsu_number,
+            peer: self.conn.peer,
+            unix_ms: self.now.unix_ms,
+            abouts: &[about],
+            bytes,
+        };
+        if self.tap.is_on() {
+            self.records_lost += u64::from(!self.tap.record(traffic));
+        } else if about.what == What::Dropped
+            && let Some(ear) = self.tap.ear()
         {
-            self.records_lost += 1;
+            // As for datagrams: it is kept even where nothing else is.
+            ear.unanswered(&traffic);
         }
     }
 
