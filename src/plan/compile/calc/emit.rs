@@ -349,35 +349,44 @@ fn binary_sign(op: Binary) -> &'static str {
 }
 
 /// The value of an expression of numbers alone; `None`: it has something else.
+///
+/// As above, a level takes little stack: what each kind needs is in a function of its own.
 pub(super) fn constant(node: &Node<'_>) -> Result<Option<Num>, CalcError> {
     step(1);
-    let wrong = |what: NoValue| CalcError { column: node.column, what: Wrong::NoValue(what) };
-    let truth = |is: bool| Some(Num::Int(i64::from(is)));
-    Ok(match &node.what {
-        What::Number(number) => Some(*number),
+    match &node.what {
+        What::Number(number) => Ok(Some(*number)),
         What::Unary(op, inner) => {
-            let Some(number) = constant(inner)? else { return Ok(None) };
-            Some(arithmetic::unary(*op, number).map_err(wrong)?)
+            let number = constant(inner)?;
+            number.map(|number| arithmetic::unary(*op, number)).transpose().map_err(|what| no_value(node, what))
         }
-        What::Binary(op, both) => {
-            let Some((a, b)) = constant(&both[0])?.zip(constant(&both[1])?) else { return Ok(None) };
-            Some(arithmetic::binary(*op, a, b).map_err(wrong)?)
-        }
-        What::Compare(compare, both) => {
-            let Some((a, b)) = constant(&both[0])?.zip(constant(&both[1])?) else { return Ok(None) };
-            truth(arithmetic::holds(*compare, arithmetic::order(a, b)))
-        }
-        What::And(both) | What::Or(both) => {
-            let Some((a, b)) = constant(&both[0])?.zip(constant(&both[1])?) else { return Ok(None) };
-            let is_and = matches!(node.what, What::And(_));
-            truth(if is_and { a.is_true() && b.is_true() } else { a.is_true() || b.is_true() })
+        What::Binary(_, both) | What::Compare(_, both) | What::And(both) | What::Or(both) => {
+            let Some(a) = constant(&both[0])? else { return Ok(None) };
+            let Some(b) = constant(&both[1])? else { return Ok(None) };
+            of_two(node, a, b)
         }
         What::Choose(three) => {
             let [condition, yes, no] = &**three;
             let Some(condition) = constant(condition)? else { return Ok(None) };
-            constant(if condition.is_true() { yes } else { no })?
+            constant(if condition.is_true() { yes } else { no })
         }
-        What::Call { called, given, .. } => known::number(*called, given, node.column)?,
-        What::Text(_) | What::Field(_) => None,
-    })
+        What::Call { called, given, .. } => known::number(*called, given, node.column),
+        What::Text(_) | What::Field(_) => Ok(None),
+    }
+}
+
+/// What an operator makes of two numbers.
+#[inline(never)]
+fn of_two(node: &Node<'_>, a: Num, b: Num) -> Result<Option<Num>, CalcError> {
+    let truth = |is: bool| Ok(Some(Num::Int(i64::from(is))));
+    match &node.what {
+        What::Binary(op, _) => arithmetic::binary(*op, a, b).map(Some).map_err(|what| no_value(node, what)),
+        What::Compare(compare, _) => truth(arithmetic::holds(*compare, arithmetic::order(a, b))),
+        What::And(_) => truth(a.is_true() && b.is_true()),
+        What::Or(_) => truth(a.is_true() || b.is_true()),
+        _ => Ok(None),
+    }
+}
+
+fn no_value(node: &Node<'_>, what: NoValue) -> CalcError {
+    CalcError { column: node.column, what: Wrong::NoValue(what) }
 }

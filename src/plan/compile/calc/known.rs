@@ -81,12 +81,11 @@ fn operands(op: Binary, both: &[Node<'_>; 2], column: usize) -> Result<(), CalcE
 
 /// A constant argument that a function never takes.
 fn call(called: Called, given: &[Node<'_>], column: usize) -> Result<(), CalcError> {
-    // What follows the first argument; of `mem` and `bits` all.
+    // What follows the first argument.
     let numbers = match called {
         Called::Be | Called::Le | Called::Substr | Called::Int | Called::Hex | Called::Dec | Called::Round => {
             given.get(1..).unwrap_or_default()
         }
-        Called::Mem | Called::Bits => given,
         _ => return Ok(()),
     };
     for node in numbers {
@@ -99,7 +98,6 @@ fn call(called: Called, given: &[Node<'_>], column: usize) -> Result<(), CalcErr
             }
             Called::Int if !BASES.contains(&number) => "a base is 2 to 36",
             Called::Substr if number < 0 => "a place and a number of characters are at least 0",
-            Called::Mem | Called::Bits if number < 0 => "a place and a number are at least 0",
             _ => continue,
         };
         return Err(never(called, node.column, why));
