@@ -79,7 +79,9 @@ impl<'a> Unasked<'a> {
     /// The end: what was counted.
     pub(super) fn close(&mut self) -> Option<Count> {
         let seats: Vec<u32> = self.owed.keys().copied().collect();
-        seats.into_iter().for_each(|seat| self.lost(seat));
+        for seat in seats {
+            self.lost(seat);
+        }
         self.desk.take().map(|mut desk| {
             desk.write_lines();
             desk.count

@@ -75,7 +75,9 @@ mod tests {
         let options = Options { targets, ..fixtures::options(Transport::Udp) };
         let spread = |all: &[u64]| {
             let mut spread = Spread::default();
-            all.iter().for_each(|us| spread.record(us * 1_000));
+            for us in all {
+                spread.record(us * 1_000);
+            }
             spread
         };
         let spreads = fsus.iter().enumerate().map(|(number, (_, all))| (number, spread(all))).collect();

@@ -103,7 +103,9 @@ impl Recent {
     /// What was said over a connection that was gone for `away_ms` comes before. Nobody heard the sender then, so its waits began again.
     fn adopt(&mut self, past: Self, away_ms: u64) {
         let mut all = past.0;
-        all.iter_mut().for_each(|entry| entry.until_ms = entry.until_ms.saturating_add(away_ms));
+        for entry in &mut all {
+            entry.until_ms = entry.until_ms.saturating_add(away_ms);
+        }
         all.append(&mut self.0);
         all.drain(..all.len().saturating_sub(RECENT_MAX));
         self.0 = all;
