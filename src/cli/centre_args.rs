@@ -5,6 +5,7 @@ use fsu_flood::hear::acks::AckPolicy;
 use fsu_flood::listen::DIALLED_MAX;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where a centre listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,12 @@ pub enum ListenAt {
 fn listen_at(text: &str) -> Result<ListenAt, String> {
     let address = || text.parse().map(ListenAt::Address).map_err(|_| format!("{text}: ADDRESS:PORT"));
     if text == CONNECT { Ok(ListenAt::Connect) } else { address() }
+}
+
+/// Seconds of `--reset-at`, up to a day.
+fn reset_at(text: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.trim().parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("{text}: seconds from 0 to 86400"))
 }
 
 /// `--listen` without an address.
@@ -55,6 +62,9 @@ pub struct CentreArgs {
     /// Centre: share of acknowledgements with another value in a field that must be equal, or with a wrong checksum
     #[arg(long, value_name = "PART", value_parser = AckPolicy::part, default_value = "0")]
     pub ack_wrong: f64,
+    /// Centre: reset every connection that many seconds after the start, and report when devices were back; several, separated by commas
+    #[arg(long, value_name = "SECONDS", value_delimiter = ',', value_parser = reset_at)]
+    pub reset_at: Vec<Duration>,
     /// Centre: most connections at one time
     #[arg(long, value_name = "N", default_value_t = DIALLED_MAX)]
     pub connections_max: usize,

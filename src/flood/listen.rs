@@ -13,6 +13,7 @@ pub mod centre;
 pub mod datagrams;
 pub mod heard;
 pub mod html;
+pub mod resets;
 pub mod run;
 pub mod schema;
 pub mod streams;
@@ -50,6 +51,8 @@ pub struct Options {
     pub cpus: Vec<usize>,
     /// Connections at one time.
     pub connections_max: usize,
+    /// When all connections are reset, in nanoseconds since the start; in order.
+    pub resets_ns: Vec<u64>,
     /// The FSUs that it asks as well; `None`: it only listens.
     pub asked: Option<Asked>,
     /// No line a second.

@@ -4,6 +4,7 @@ mod asking;
 mod between;
 mod bursts;
 mod compare;
+mod dialled;
 mod find_max;
 mod listen;
 mod lossy;

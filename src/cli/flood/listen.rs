@@ -37,6 +37,7 @@ pub(super) fn needs_centre(args: &FloodArgs) -> Result<(), CliError> {
         ("--ack-delay", args.at.ack_delay != (0, 0)),
         ("--ack-drop", args.at.ack_drop > 0.0),
         ("--ack-wrong", args.at.ack_wrong > 0.0),
+        ("--reset-at", !args.at.reset_at.is_empty()),
         ("--tls-client-ca", args.at.tls_client_ca.is_some()),
     ];
     match given.iter().find(|(_, is_given)| *is_given) {
@@ -143,6 +144,8 @@ fn options(
     if acks.wrong > 0.0 {
         can_be_wrong(&cast)?;
     }
+    let accepts = fsus.iter().any(|fsu| !fsu.transport.is_datagrams());
+    let resets_ns = resets(args, accepts)?;
     let (threads, cpus) = threads(args)?;
     let time = match (args.seconds, args.at.centre) {
         (Some(given), _) => Some(seconds("--seconds", given)?),
@@ -151,7 +154,8 @@ fn options(
     };
     Ok(Options {
         addresses: addresses.to_vec(),
-        accepts: fsus.iter().any(|fsu| !fsu.transport.is_datagrams()),
+        accepts,
+        resets_ns,
         tls: args.tls.server(args.at.tls_client_ca.as_deref())?,
         hearing: Arc::new(Hearing {
             cast,
@@ -168,6 +172,17 @@ fn options(
         asked: None,
         quiet: args.quiet,
     })
+}
+
+/// The moments of `--reset-at`, in order.
+fn resets(args: &FloodArgs, accepts: bool) -> Result<Vec<u64>, CliError> {
+    let mut all: Vec<u64> = args.at.reset_at.iter().map(|at| at.as_nanos() as u64).collect();
+    all.sort_unstable();
+    all.dedup();
+    if !accepts && !all.is_empty() {
+        return Err(usage("--reset-at: no FSU of the configuration is tcp, so there are no connections to reset"));
+    }
+    Ok(all)
 }
 
 /// Where `--message-ledger` goes.

@@ -2,6 +2,7 @@
 
 use super::heard::Heard;
 use crate::latency::{Latency, cut, latency};
+use crate::listen::resets::Reset;
 use fsu_plan::words;
 use std::collections::BTreeMap;
 
@@ -64,6 +65,8 @@ words! {
         Reply = "wrong_reply": "a reply was wrong, and nothing told where the next one begins",
         /// No TLS handshake came of it, or a record was wrong.
         Tls = "tls": "no TLS handshake came of it, or a record was wrong",
+        /// The centre reset it (`--reset-at`).
+        Purpose = "on_purpose": "the centre reset it on purpose",
         /// Too many connections at one time.
         TooMany = "too_many": "too many connections at one time",
     }
@@ -103,6 +106,8 @@ pub struct Count {
     pub most: u64,
     /// How connections ended.
     pub closed: BTreeMap<Closed, u64>,
+    /// Moments at which all were reset on purpose.
+    pub resets: Vec<Reset>,
     /// Bytes of streams that are no frame.
     pub garbage_bytes: u64,
     /// Datagrams of nobody that is known.
@@ -133,6 +138,7 @@ impl Count {
             open: 0,
             most: 0,
             closed: BTreeMap::new(),
+            resets: Vec::new(),
             garbage_bytes: 0,
             strangers: 0,
             accept_errors: 0,
@@ -160,6 +166,12 @@ impl Count {
         }
         for (why, count) in &other.closed {
             *self.closed.entry(*why).or_default() += count;
+        }
+        for of in &other.resets {
+            match self.resets.iter_mut().find(|own| own.at_ns == of.at_ns) {
+                Some(own) => own.add(of),
+                None => self.resets.push(of.clone()),
+            }
         }
         self.accepted += other.accepted;
         self.open += other.open;

@@ -3,6 +3,7 @@
 use super::Options;
 use super::ask::Way;
 use super::centre::Centre;
+use super::resets::Resets;
 use super::thread::{LISTENER, STREAM, Shared};
 use crate::hear::count::Closed;
 use crate::hear::desk::{Answer, Came, Path, Pending};
@@ -17,11 +18,13 @@ use fsu_plan::model::message::Transport;
 use fsu_tls::Server;
 use fsu_tls::stream::Stream;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use socket2::SockRef;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Read from one connection at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -74,6 +77,7 @@ pub struct Streams<'a> {
     numbers: Vec<u32>,
     talks: Vec<&'a Talk>,
     connections_max: usize,
+    resets: Resets,
     tls: Option<Server>,
     turns: u32,
     read: Vec<u8>,
@@ -96,6 +100,7 @@ impl<'a> Streams<'a> {
             talks: numbers.iter().map(|&number| &*options.hearing.cast.talks[number as usize]).collect(),
             numbers,
             connections_max: options.connections_max,
+            resets: Resets::new(&options.resets_ns),
             tls: options.tls.clone(),
             turns: 0,
             read: vec![0; READ_BYTES],
@@ -169,6 +174,9 @@ impl<'a> Streams<'a> {
             effort: 0,
             garbage: 0,
         }));
+        if let Some(reset) = desk.count.resets.last_mut() {
+            reset.back.saturating_record(now_ns.saturating_sub(reset.at_ns).max(1));
+        }
         desk.count.accepted += 1;
         desk.count.open += 1;
         desk.count.most = desk.count.most.max(desk.count.open);
@@ -487,6 +495,27 @@ impl<'a> Streams<'a> {
                 self.end(desk, (at, &mut conn), why, shared);
             }
         }
+    }
+
+    /// Resets all connections if that is due. The devices that come back are counted with it.
+    pub fn reset(&mut self, desk: &mut Centre<'_>, shared: &Shared) {
+        let Some(mut reset) = self.resets.take(desk.now_ns) else { return };
+        for at in 0..self.conns.len() as u32 {
+            if let Some(mut conn) = self.conns[at as usize].take() {
+                // Fails for no open socket; then the device sees a plain end.
+                let _ = SockRef::from(&conn.stream).set_linger(Some(Duration::ZERO));
+                self.end(desk, (at, &mut conn), Closed::Purpose, shared);
+                reset.reset += 1;
+            }
+        }
+        reset.took_ns = desk.clock().now_ns().saturating_sub(reset.at_ns);
+        desk.count.resets.push(reset);
+    }
+
+    /// When connections are reset next.
+    #[inline]
+    pub fn next_reset_ns(&self) -> u64 {
+        self.resets.next_ns()
     }
 
     /// A connection ends. What was begun of a frame is no frame.

@@ -33,6 +33,7 @@ pub(crate) fn options(acks: AckPolicy) -> Options {
         threads: 1,
         cpus: Vec::new(),
         connections_max: 2,
+        resets_ns: Vec::new(),
         asked: None,
         quiet: true,
     }

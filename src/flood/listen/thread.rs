@@ -161,6 +161,9 @@ impl<'a> Room<'a> {
                     Path::Datagram(..) => self.datagrams.send_later(&mut self.centre, &pending),
                 }
             }
+            if now_ns >= self.streams.next_reset_ns() {
+                self.streams.reset(&mut self.centre, self.shared);
+            }
             let next_ask_ns = self.ask(now_ns)?;
             if now_ns >= next_tick_ns {
                 next_tick_ns = now_ns + TICK_NS;
@@ -176,7 +179,7 @@ impl<'a> Room<'a> {
                 break;
             }
             let later_ns = self.centre.later.next_ns().unwrap_or(u64::MAX);
-            let until_ns = later_ns.min(next_tick_ns).min(next_ask_ns);
+            let until_ns = later_ns.min(next_tick_ns).min(next_ask_ns).min(self.streams.next_reset_ns());
             wait(&self.epoll, &mut events, until_ns.saturating_sub(clock.now_ns()))?;
             self.centre.now_ns = clock.now_ns();
             for event in &events {

@@ -7,6 +7,7 @@ use crate::book::tally::latency;
 use crate::hear::Hearing;
 use crate::hear::count::{Closed, Count, MessageCounts, WrongSample};
 use crate::hear::heard::hears;
+use crate::listen::resets::ResetReport;
 use crate::numbers::{counted, thousands, time_of};
 use crate::report::LatencyReport;
 use crate::report::text::{self, table};
@@ -113,6 +114,9 @@ pub struct ConnectionsReport {
     pub most: u64,
     /// How the others ended: `closed`, `reset`, `half_frame`, `garbage`, `slow`, `tls`; and `too_many`, which were not accepted.
     pub ended: BTreeMap<String, u64>,
+    /// Moments at which all were reset on purpose (`--reset-at`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resets: Vec<ResetReport>,
     /// Bytes that are no frame.
     pub garbage_bytes: u64,
     /// Accepts that the system refused.
@@ -205,6 +209,7 @@ impl MessagesReport {
                 open: count.open,
                 most: count.most,
                 ended: count.closed.iter().map(|(why, count)| (why.name().to_owned(), *count)).collect(),
+                resets: count.resets.iter().map(ResetReport::new).collect(),
                 garbage_bytes: count.garbage_bytes,
                 accept_errors: count.accept_errors,
             },
@@ -229,6 +234,11 @@ impl MessagesReport {
         self.messages.iter().map(|message| message.received).sum()
     }
 
+    /// Connections that did not come back after a reset.
+    fn missing(&self) -> u64 {
+        self.connections.resets.iter().map(ResetReport::missing).sum()
+    }
+
     /// Why the contract was not kept.
     pub fn failures(&self) -> Vec<String> {
         let sum = |of: fn(&MessageReport) -> u64| self.messages.iter().map(of).sum::<u64>();
@@ -241,6 +251,7 @@ impl MessagesReport {
             (ended(Closed::Half), "connection", "closed with half a frame"),
             (ended(Closed::Slow), "connection", "closed that did not take its acknowledgements"),
             (ended(Closed::TooMany), "connection", "refused: --connections-max"),
+            (self.missing(), "connection", "reset on purpose did not come back"),
             (self.ledger_lost, "line", "of the ledger could not be written"),
             (self.silent_fsus, "FSU", "that should have connected and spoken said nothing"),
         ];
@@ -315,6 +326,9 @@ impl MessagesReport {
             if let Some(count) = of.ended.get(why.name()).filter(|count| **count > 0) {
                 let _ = writeln!(out, "  {}: {}", counted(*count, "connection"), why.meaning());
             }
+        }
+        for reset in &of.resets {
+            let _ = writeln!(out, "  {}", reset.text());
         }
         if self.strangers > 0 {
             let _ = writeln!(out, "  {} of no FSU of the configuration", counted(self.strangers, "datagram"));

@@ -95,7 +95,7 @@ fn expect(stream: &mut impl Read, expected: &[u8]) {
 }
 
 /// received, retried, wrong, acked of a message
-fn counts(report: &Value, message: &str) -> [u64; 4] {
+pub(super) fn counts(report: &Value, message: &str) -> [u64; 4] {
     let all = report["messages"]["messages"].as_array().expect("messages");
     let of = all.iter().find(|one| one["message"] == message).expect("the message");
     ["received", "retried", "wrong", "acked"].map(|name| of[name].as_u64().expect("a count"))

@@ -60,6 +60,9 @@ fn connections(messages: &MessagesReport, out: &mut String) {
             let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", why.meaning(), thousands(*count));
         }
     }
+    for reset in &of.resets {
+        let _ = writeln!(out, "<dt>reset on purpose</dt><dd>{}</dd>", reset.text());
+    }
     out.push_str("</dl>\n</section>\n");
 }
 
