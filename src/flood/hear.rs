@@ -3,13 +3,14 @@
 //! - [`acks`]: whether, when and how right a message is acknowledged.
 //! - [`desk`]: what is done with a message, wherever it comes from.
 //! - [`owed`]: acknowledgements that a connection has not taken yet.
-//! - [`count`], [`heard`]: what is counted.
+//! - [`count`], [`heard`], [`resets`]: what is counted.
 
 pub mod acks;
 pub mod count;
 pub mod desk;
 pub mod heard;
 pub mod owed;
+pub mod resets;
 
 use crate::talk::cast::Cast;
 use crate::talk::recent::Past;

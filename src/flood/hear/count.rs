@@ -1,8 +1,8 @@
 //! What a centre counts.
 
 use super::heard::Heard;
+use crate::hear::resets::Reset;
 use crate::latency::{Latency, cut, latency};
-use crate::listen::resets::Reset;
 use fsu_plan::words;
 use std::collections::BTreeMap;
 

@@ -1,17 +1,18 @@
 //! What became of messages and connections, as reports tell it.
 
 pub(crate) mod html;
+pub mod resets;
 pub mod thresholds;
 
 use crate::book::tally::latency;
 use crate::hear::Hearing;
 use crate::hear::count::{Closed, Count, MessageCounts, WrongSample};
 use crate::hear::heard::hears;
-use crate::listen::resets::ResetReport;
 use crate::numbers::{counted, thousands, time_of};
 use crate::report::LatencyReport;
 use crate::report::text::{self, table};
 use fsu_plan::texts::Texts;
+use resets::ResetReport;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -32,6 +32,8 @@ pub(super) fn messages(parts: &[FloodReport]) -> Result<Option<MessagesReport>, 
             open: of(|one| one.open),
             most: of(|one| one.most),
             ended: sums(all.iter().map(|one| &one.connections.ended)),
+            // Each part has moments of its own.
+            resets: all.iter().flat_map(|one| one.connections.resets.iter().cloned()).collect(),
             garbage_bytes: of(|one| one.garbage_bytes),
             accept_errors: of(|one| one.accept_errors),
         },
