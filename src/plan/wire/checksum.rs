@@ -14,8 +14,6 @@ pub fn read_number(bytes: &[u8], little: bool) -> u64 {
         [one] => u64::from(one),
         [a, b] if little => u64::from(u16::from_le_bytes([a, b])),
         [a, b] => u64::from(u16::from_be_bytes([a, b])),
-        [a, b, c, d] if little => u64::from(u32::from_le_bytes([a, b, c, d])),
-        [a, b, c, d] => u64::from(u32::from_be_bytes([a, b, c, d])),
         _ if little => bytes.iter().rev().fold(0, fold),
         _ => bytes.iter().fold(0, fold),
     }
@@ -27,11 +25,6 @@ pub fn write_number(mut value: u64, little: bool, out: &mut [u8]) {
     if let [a, b] = out {
         let bytes = (value as u16).to_le_bytes();
         (*a, *b) = if little { (bytes[0], bytes[1]) } else { (bytes[1], bytes[0]) };
-        return;
-    }
-    if let [a, b, c, d] = out {
-        let value = value as u32;
-        (*a, *b, *c, *d) = if little { value.to_le_bytes() } else { value.to_be_bytes() }.into();
         return;
     }
     let mut put = |byte: &mut u8| {
