@@ -134,7 +134,11 @@ fn reports_that_do_not_belong_together_are_not_merged() {
     assert!(!out.exists());
     check(&[&dirs[0], &dirs[2]], &["--allow-missing"], (0, "2 of 3 parts"));
     assert_eq!(json_of(&out.join("flood.json"))["merged"]["missing"], json!([1]));
-    check(&[&dirs[0], &dirs[0]], &["--allow-missing"], (2, "part 0 is also in"));
+    check(&[&dirs[0], &dirs[0]], &["--allow-missing"], (2, "its files would count twice"));
+    let copy = tree.path("copy");
+    std::fs::create_dir(&copy).expect("a directory");
+    std::fs::copy(dirs[0].join("flood.json"), copy.join("flood.json")).expect("copied");
+    check(&[&dirs[0], &copy], &["--allow-missing"], (2, "part 0 is also in"));
     let other = tree.path("other");
     load(&tree, Some("1/3"), &other, &["--window", "2"]);
     check(&[&dirs[0], &other, &dirs[2]], &[], (2, "--window is Some(2), and Some(1) in"));
