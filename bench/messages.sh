@@ -42,6 +42,7 @@ fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/fsu-mock-messages.XXXXXX")
 mock='' sink='' hertz=$(getconf CLK_TCK)
+# shellcheck disable=SC2317,SC2329 # the trap calls it
 finish() {
     [ -z "$mock" ] || kill -TERM "$mock" 2>/dev/null || true
     [ -z "$sink" ] || kill -TERM "$sink" 2>/dev/null || true
@@ -168,6 +169,8 @@ print(f'idle: {percent:.2f} % of a processor, goal < 2 % {\"met\" if percent < 2
 sys.exit(percent >= 2)" || missed=1
 }
 
+# The expressions of `telemetry` are those of the mock, not of the shell.
+# shellcheck disable=SC2016
 for each in "${cases[@]}"; do
     case $each in
         busy) busy busy 220 21.5 0.85 ;;
