@@ -22,7 +22,7 @@ pub enum Code {
     MethodNotAllowed,
     /// 408: the request took too long.
     Timeout,
-    /// 409: it could not be done now; the fleet is as it was.
+    /// 409: it could not be done now. If the fleet was reloaded meanwhile, some shards may have done it.
     Conflict,
     /// 413: the body is too long.
     TooLarge,

@@ -61,6 +61,17 @@ pub struct Percentiles {
     pub max: u64,
 }
 
+/// The lateness that a mock tells of itself, in microseconds: each is the bound of a bucket of its histogram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MockLateness {
+    /// The median.
+    pub p50: u64,
+    /// 99 in a hundred.
+    pub p99: u64,
+    /// The most.
+    pub max: u64,
+}
+
 /// The device log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogState {
@@ -137,7 +148,7 @@ pub struct Snapshot {
     pub reply_us: Option<Percentiles>,
     /// Of a load generator with `--mock`: the mock's own lateness, as it tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mock_late_us: Option<Percentiles>,
+    pub mock_late_us: Option<MockLateness>,
     /// Of a load generator with `--rate`: requests a second that are wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_per_s: Option<f64>,

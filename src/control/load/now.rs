@@ -1,6 +1,6 @@
 //! What is known of a load at a moment.
 
-use crate::api::snapshot::{Amounts, Percentiles, Snapshot};
+use crate::api::snapshot::{Amounts, MockLateness, Percentiles, Snapshot};
 use crate::metrics::Histo;
 use fsu_core::lateness::Lateness;
 use fsu_flood::account::Requests;
@@ -40,6 +40,8 @@ pub(super) struct Now {
     rates: Amounts,
     latency_us: Percentiles,
     lag_us: Percentiles,
+    /// From planned to sent at p99, of the whole step.
+    step_lag_us: u64,
     pub(super) mock: Option<Lateness>,
     /// It asks nobody.
     is_centre: bool,
@@ -89,6 +91,7 @@ impl Now {
             let _ = lag.subtract(before);
         }
         self.lag_us = percentiles(&lag);
+        self.step_lag_us = percentiles(&look.more.lag).p99;
         add(&mut self.lag, &Histo::of_ns(&lag));
         self.lag_before = Some(look.more.lag.clone());
         let rate = |now: u64, before: u64| per_second(now.saturating_sub(before), second.span_s);
@@ -195,9 +198,8 @@ impl Now {
             totals,
             late_us: self.lag_us,
             reply_us: (!self.is_centre).then_some(self.latency_us),
-            mock_late_us: self.mock.as_ref().map(|late| Percentiles {
+            mock_late_us: self.mock.as_ref().map(|late| MockLateness {
                 p50: late.p50_us,
-                p90: late.p99_us,
                 p99: late.p99_us,
                 max: late.max_us,
             }),
@@ -213,7 +215,7 @@ impl Now {
 
     /// Whether the figures are those of the FSUs: the generator and the mock kept their times.
     fn verdict(&self, other: &Other) -> (bool, String) {
-        let lag_ms = self.lag_us.p99 as f64 / 1_000.0;
+        let lag_ms = self.step_lag_us as f64 / 1_000.0;
         let mock = self.mock.as_ref().filter(|late| !late.is_valid());
         if other.not_sent > 0 {
             (false, format!("{} requests were due and not sent: the generator is behind its plan", other.not_sent))
