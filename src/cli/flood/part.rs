@@ -31,7 +31,7 @@ impl Share {
         (until(self.before + self.own) - until(self.before)) as u64
     }
 
-    /// What the report tells of it, so that the parts can be merged.
+    /// The part as the report has it, so that reports can be merged.
     pub(super) fn report(self, partition: Option<Partition>) -> Option<PartReport> {
         let Partition { part, of } = partition?;
         Some(PartReport { part, of, fsus_of: self.whole, refused_at: None })

@@ -15,14 +15,12 @@ use fsu_flood::run::Show;
 use fsu_net::unblocked;
 use fsu_plan::texts::Texts;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Between two looks at the mock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often the end is looked for meanwhile.
-const STEP: Duration = Duration::from_millis(20);
 
 /// What watches a load; without `--control`, nothing does.
 #[derive(Default)]
@@ -33,7 +31,8 @@ pub(super) struct Watch {
 
 /// A thread that asks the mock how late it is.
 struct LookingOn {
-    stop: Arc<AtomicBool>,
+    /// The thread ends when it is dropped.
+    stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -105,16 +104,9 @@ impl Drop for Watch {
 
 impl LookingOn {
     fn start(mut mock: Mock, loading: Arc<Loading>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stop, stopped) = channel();
         let work = move || {
-            let mut next = Instant::now() + LOOK_EVERY;
-            while !stopped.load(Ordering::Relaxed) {
-                std::thread::sleep(STEP);
-                if Instant::now() < next {
-                    continue;
-                }
-                next = Instant::now() + LOOK_EVERY;
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK_EVERY) {
                 // A mock that does not answer now may do so later; the run's own look reports it.
                 if let Ok(late) = mock.second() {
                     loading.mock(&late);
@@ -122,13 +114,13 @@ impl LookingOn {
             }
         };
         // Without the thread the page lacks the mock's lateness.
-        Self { stop, thread: Builder::new().name("mock".into()).spawn(work).ok() }
+        Self { stop: Some(stop), thread: Builder::new().name("mock".into()).spawn(work).ok() }
     }
 }
 
 impl Drop for LookingOn {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.take();
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }

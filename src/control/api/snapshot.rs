@@ -61,7 +61,7 @@ pub struct Percentiles {
     pub max: u64,
 }
 
-/// The lateness that a mock tells of itself, in microseconds: each is the bound of a bucket of its histogram.
+/// A mock's lateness in its own metrics, in microseconds. Each value is the bound of a bucket of its histogram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MockLateness {
     /// The median.

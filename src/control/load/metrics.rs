@@ -1,7 +1,7 @@
 //! The metrics of a load generator.
 
 use super::Loading;
-use super::now::Now;
+use super::now::{Now, odd};
 use crate::metrics::{Families, Histo, Labels};
 
 fn label(name: &'static str, value: &str) -> Labels {
@@ -34,14 +34,7 @@ pub(super) fn families(now: &Now, of: &Loading) -> Families {
     let wrong = now.wrong();
     let wrong = wrong.iter().map(|(why, &count)| (label("reason", why), count));
     out.counter("wrong", "Wrong replies by what is wrong", wrong.collect::<Vec<_>>());
-    let odd = [
-        ("duplicate", other.duplicate),
-        ("unexpected", other.unexpected),
-        ("refused", other.refused),
-        ("not_sent", other.not_sent),
-        ("send_errors", other.send_errors),
-        ("own_drops", other.own_drops),
-    ];
+    let odd = odd(&other);
     out.counter("odd", "What is not right besides, by kind", odd.map(|(kind, count)| (label("kind", kind), count)));
     out.counter("sent_bytes", "Bytes sent", count(other.bytes_out));
     out.counter("received_bytes", "Bytes received", count(other.bytes_in));

@@ -79,7 +79,7 @@ impl Loading {
         self.now().heard(t_ms, glance);
     }
 
-    /// What the mock has told of its own lateness in the last second.
+    /// The mock's lateness of the last second, from its metrics.
     pub fn mock(&self, late: &Lateness) {
         self.now().mock(late);
     }

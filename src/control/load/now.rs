@@ -233,18 +233,24 @@ impl Now {
         let own = [
             ("no_reply", requests.lost),
             ("late", requests.late),
-            ("duplicate", other.duplicate),
-            ("unexpected", other.unexpected),
-            ("refused", other.refused),
-            ("not_sent", other.not_sent),
-            ("send_errors", other.send_errors),
-            ("own_drops", other.own_drops),
             ("missing", other.missing),
         ];
-        let own = own.into_iter().map(|(why, count)| (why.to_owned(), count));
+        let own = own.into_iter().chain(odd(other)).map(|(why, count)| (why.to_owned(), count));
         let wrong = self.wrong().into_iter().map(|(why, count)| (why.to_owned(), count));
         own.chain(wrong).filter(|&(_, count)| count > 0).collect()
     }
+}
+
+/// What is not right besides wrong and lost replies, by kind.
+pub(super) fn odd(other: &Other) -> [(&'static str, u64); 6] {
+    [
+        ("duplicate", other.duplicate),
+        ("unexpected", other.unexpected),
+        ("refused", other.refused),
+        ("not_sent", other.not_sent),
+        ("send_errors", other.send_errors),
+        ("own_drops", other.own_drops),
+    ]
 }
 
 fn add(all: &mut Option<Histo>, more: &Histo) {

@@ -330,7 +330,7 @@ fn verdict(
     let mut failures = of_counts(totals, commands, loss_max, refused_at);
     failures.extend(messages.iter().flat_map(|messages| messages.failures()));
     for part in parts {
-        // What counts tell is told of all of them together; what else failed stays as it is.
+        // Failures that follow from counts are judged over all parts. Other failures are copied.
         let counted = own_counted(part);
         // The order of keys in such a line is the configuration's there, and the alphabet's here.
         let is_counted = |why: &&String| counted.contains(why) || why.contains(" that no rule answers (");

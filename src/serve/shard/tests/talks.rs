@@ -204,7 +204,7 @@ fn a_connection_that_breaks_at_a_write_is_the_last_one() {
             "ack": {"frame": "8100", "within_ms": 60000}},
         "tick": {"frame": "0100", "every_ms": 1000, "while": "online", "data": {"kind": "02"}}});
     let fleet = compiled(&json!({"fsu_list": [fsu("a", "tcp")]}), &messages);
-    // Of so many connections, and the last of them is left: what it hears afterwards.
+    // The number of connections, of which the last one is left, and what it hears afterwards.
     let check = |connections: usize, broken: usize, expected: &[u8]| {
         let mut site = Site::new(&fleet);
         let all: Vec<ConnId> = (0..connections).map(|_| site.connect(0)).collect();
