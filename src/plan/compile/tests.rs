@@ -1,10 +1,11 @@
 //! A small configuration with one error in it, and its diagnostic.
 
+use super::compile;
 use super::fixtures::files;
 use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::source::Source;
-use crate::model::fleet::Language;
+use crate::model::fleet::{Fleet, Language};
 use crate::texts::{Texts, chinese};
 use serde_json::{Value, json};
 
@@ -29,6 +30,19 @@ mod templates;
 mod transfers;
 mod values;
 mod vendor;
+
+/// The fleet of this sys_config.json, beside the files of the fixtures.
+fn fleet_of(main: &Value) -> Fleet {
+    let mut files = files();
+    files["sys_config.json"] = main.clone();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in files.as_object().unwrap() {
+        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+    }
+    let mut loader = Loader::new(Source::Directory);
+    let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
+    fleet.unwrap_or_else(|| panic!("{:?}", loader.diags.lines().collect::<Vec<_>>()))
+}
 
 /// Puts `value` at `pointer` (file name first) of [`files`]; `expected` is what is told, places left out.
 fn check(pointer: &str, value: Value, expected: &[&str]) {
@@ -64,7 +78,7 @@ fn told_by(with: &Value, lines: impl Fn(&mut Diags) -> Vec<String>) -> Vec<Strin
         }
     }
     let mut loader = Loader::new(Source::Directory);
-    super::compile(&mut loader, &dir.path().join("sys_config.json"));
+    compile(&mut loader, &dir.path().join("sys_config.json"));
     let prefix = format!("{}/", dir.path().display());
     let names = chinese::names_in(&files.to_string());
     let lines = lines(&mut loader.diags).into_iter().map(|line| line.replace(&prefix, ""));
@@ -592,7 +606,7 @@ fn n11_a_length_is_believed_up_to_what_a_command_may_have() {
             std::fs::write(dir.path().join(name), content.to_string()).unwrap();
         }
         let mut loader = Loader::new(Source::Directory);
-        let fleet = super::compile(&mut loader, &dir.path().join("sys_config.json"));
+        let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
         assert!(loader.diags.lines().next().is_none(), "{:?}", loader.diags.lines().collect::<Vec<_>>());
         crate::wire::framer::longest(&fleet.unwrap().fsus[0].devices[0].template)
     };

@@ -1,10 +1,7 @@
 //! `connect` of an FSU: what it compiles to, and what is wrong with it.
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
-use super::super::compile;
-use super::{check_all, files};
-use crate::config::load::Loader;
-use crate::config::source::Source;
+use super::{check_all, fleet_of};
 use crate::model::fleet::{Fleet, Fsu};
 use serde_json::{Value, json};
 
@@ -16,15 +13,7 @@ fn entry(more: Value) -> Value {
 }
 
 fn fleet(entries: &[Value]) -> Fleet {
-    let mut files = files();
-    files["sys_config.json"] = json!({"fsu_list": entries});
-    let dir = tempfile::tempdir().unwrap();
-    for (name, content) in files.as_object().unwrap() {
-        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
-    }
-    let mut loader = Loader::new(Source::Directory);
-    let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
-    fleet.unwrap_or_else(|| panic!("{:?}", loader.diags.lines().collect::<Vec<_>>()))
+    fleet_of(&json!({"fsu_list": entries}))
 }
 
 fn fsus(more: Value) -> Vec<Fsu> {

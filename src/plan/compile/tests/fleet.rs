@@ -1,27 +1,11 @@
 //! What sys_config.json compiles to: FSUs, their addresses, ids, bounds and defaults.
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
-use super::super::compile;
-use super::{check_all, files};
-use crate::config::load::Loader;
-use crate::config::source::Source;
-use crate::model::fleet::{Fleet, Fsu, Limits, Performance, RtnFlags};
+use super::{check_all, fleet_of as fleet};
+use crate::model::fleet::{Fsu, Limits, Performance, RtnFlags};
 use crate::model::message::Transport;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-
-/// The fleet of this sys_config.json.
-fn fleet(main: &Value) -> Fleet {
-    let mut files = files();
-    files["sys_config.json"] = main.clone();
-    let dir = tempfile::tempdir().unwrap();
-    for (name, content) in files.as_object().unwrap() {
-        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
-    }
-    let mut loader = Loader::new(Source::Directory);
-    let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
-    fleet.unwrap_or_else(|| panic!("{:?}", loader.diags.lines().collect::<Vec<_>>()))
-}
 
 /// An entry with these keys beside, or in place of, those that it needs.
 fn entry(more: &Value) -> Value {

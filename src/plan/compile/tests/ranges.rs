@@ -1,10 +1,7 @@
 //! `hosts` and `ports`: many FSUs of one entry on several addresses.
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
-use super::super::compile;
-use super::{check_all, files};
-use crate::config::load::Loader;
-use crate::config::source::Source;
+use super::{check_all, fleet_of};
 use crate::model::fleet::Fleet;
 use crate::model::share::Partition;
 use serde_json::{Value, json};
@@ -16,15 +13,7 @@ fn entry(more: &Value) -> Value {
 }
 
 fn fleet(more: Value) -> Fleet {
-    let mut files = files();
-    files["sys_config.json"] = json!({"fsu_list": [entry(&more)]});
-    let dir = tempfile::tempdir().unwrap();
-    for (name, content) in files.as_object().unwrap() {
-        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
-    }
-    let mut loader = Loader::new(Source::Directory);
-    let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
-    fleet.unwrap_or_else(|| panic!("{:?}", loader.diags.lines().collect::<Vec<_>>()))
+    fleet_of(&json!({"fsu_list": [entry(&more)]}))
 }
 
 #[test]
