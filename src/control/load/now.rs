@@ -230,11 +230,7 @@ impl Now {
 
     /// What is not right, by reason; only what occurred.
     fn reasons(&self, requests: &Requests, other: &Other) -> BTreeMap<String, u64> {
-        let own = [
-            ("no_reply", requests.lost),
-            ("late", requests.late),
-            ("missing", other.missing),
-        ];
+        let own = [("no_reply", requests.lost), ("late", requests.late), ("missing", other.missing)];
         let own = own.into_iter().chain(odd(other)).map(|(why, count)| (why.to_owned(), count));
         let wrong = self.wrong().into_iter().map(|(why, count)| (why.to_owned(), count));
         own.chain(wrong).filter(|&(_, count)| count > 0).collect()

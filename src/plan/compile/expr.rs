@@ -3,6 +3,7 @@
 use super::calc::{self, CalcError, Called, Parsed};
 use super::datetime::{self, FormatError};
 use super::kept::Kept;
+use crate::config::at::Json;
 use crate::config::near;
 use crate::config::steps::step;
 use crate::model::field::{Offset, Slot};
@@ -167,6 +168,11 @@ pub trait Scope {
 /// Does this text need an [`Expr`]?
 pub fn is_dynamic(text: &str) -> bool {
     text.contains("#{") || text.contains("${")
+}
+
+/// Whether a value is a text that needs an [`Expr`].
+pub fn is_function(value: &Json) -> bool {
+    matches!(value, Json::Str(text) if is_dynamic(text))
 }
 
 /// Parses a text.

@@ -2,7 +2,7 @@
 
 use super::checksum;
 use super::coding;
-use super::expr::is_dynamic;
+use super::expr::is_function;
 use super::field::{self, Padding, is_data_frame_length, known, outside, split_name};
 use super::moved::Handed;
 use super::own_value;
@@ -150,7 +150,7 @@ fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
         // An empty text is zero, or padding.
         // The rules are compiled with it.
         Some(value) if own_value::expression(value).is_some() => {}
-        Some(value) if is_function(value) => {
+        Some(value) if is_function(&value.value) => {
             sample::function(diags, slot, value);
             if is_match(raw) {
                 let needs = "a field that is marked match needs a constant or a parameter (`param`)";
@@ -169,11 +169,6 @@ fn is_match(raw: &RawField) -> bool {
     raw.matches.as_ref().is_some_and(|matches| matches.value)
 }
 
-/// Is this value made for each request?
-fn is_function(value: &At<Json>) -> bool {
-    matches!(&value.value, Json::Str(text) if is_dynamic(text))
-}
-
 /// The constant first or last field.
 fn boundary(
     diags: &mut Diags,
@@ -186,7 +181,7 @@ fn boundary(
         return None;
     }
     // A function is no constant that a frame could be known by: the field is one like others.
-    let value = raw.value.value.as_ref().filter(|value| !is_function(value))?;
+    let value = raw.value.value.as_ref().filter(|value| !is_function(&value.value))?;
     let (bytes, _) = field::constant(diags, &field.slot, value)?;
     field.computed = computed;
     Some(bytes)
@@ -319,7 +314,7 @@ fn versions(
         }
         match &raw.value.value {
             None => diags.error(raw.pos, format!("`{}` is marked match and has no value to match", field.name)),
-            Some(value) if is_function(value) => {} // reported where the field was read
+            Some(value) if is_function(&value.value) => {} // reported where the field was read
             Some(value) => out.extend(field::constant(diags, &field.slot, value).map(|(bytes, mask)| Constant {
                 name: field.name.clone(),
                 at: field.at,

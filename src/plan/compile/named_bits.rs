@@ -1,6 +1,6 @@
 //! Named bits of which some are computed, `{"door": "${state & 3}$", "lock": 1}`: they become one expression for the whole field.
 
-use super::expr::{self, Scope, is_dynamic};
+use super::expr::{self, Scope, is_function};
 use super::field::constant;
 use crate::config::at::{At, Json};
 use crate::config::de::shown;
@@ -15,11 +15,7 @@ const BYTES: usize = 7;
 /// Whether a value names bits, and some of them are computed.
 pub(super) fn are_computed(slot: &Slot, json: &At<Json>) -> bool {
     let Json::Obj(entries) = &json.value else { return false };
-    matches!(slot.kind.base(), Kind::Bit(_)) && entries.iter().any(|(_, value)| is_computed(value))
-}
-
-fn is_computed(value: &At<Json>) -> bool {
-    matches!(&value.value, Json::Str(text) if is_dynamic(text))
+    matches!(slot.kind.base(), Kind::Bit(_)) && entries.iter().any(|(_, value)| is_function(&value.value))
 }
 
 /// The value of the whole field as a text. `base` has the bits without a name in the object. `None` after an error that was reported.
@@ -35,7 +31,7 @@ pub(super) fn whole(
         diags.error(json.pos, text);
         return None;
     }
-    let (computed, known): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(|(_, value)| is_computed(value));
+    let (computed, known): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(|(_, value)| is_function(&value.value));
     let mut bytes = base.to_vec();
     // Their names and values are looked at like those of a constant.
     let names = computed.iter().map(|(name, value)| (name.clone(), At { pos: value.pos, value: Json::Bool(false) }));

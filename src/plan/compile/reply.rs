@@ -2,7 +2,7 @@
 
 use super::adapt::adapt;
 use super::calc;
-use super::expr::{self, ExprError, Scope, is_dynamic};
+use super::expr::{self, ExprError, Scope, is_dynamic, is_function};
 use super::field::{Area, constant, encode, outside, split_name, text};
 use super::fields::{FieldList, ResponseField, Values};
 use super::fits::{fits, numeric, same_bits};
@@ -319,14 +319,14 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
                 return;
             };
             // What stays if its text is empty, as that of a register that was never set: the field's own value, else the request's.
-            let constant = own().filter(|own| !std::ptr::eq(*own, value) && !dynamic(own));
+            let constant = own().filter(|own| !std::ptr::eq(*own, value) && !is_function(&own.value));
             if let Some(own) = constant {
                 put(diags, sources.scope, Target { slot: &field.slot, to }, own, draft);
                 put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
                 return;
             }
             if let Some(asked) = &sources.asked_in {
-                if dynamic(value) {
+                if is_function(&value.value) {
                     layout_field(diags, sources, asked, field, draft);
                 }
                 put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
@@ -405,7 +405,7 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
             if slot.blank() != sources.padding {
                 draft.frame[to..to + slot.len].fill(slot.blank());
             }
-            if let Some(own) = field.value.as_ref().filter(|own| !dynamic(own)) {
+            if let Some(own) = field.value.as_ref().filter(|own| !is_function(&own.value)) {
                 put(diags, sources.scope, Target { slot, to }, own, draft);
             }
             put(diags, sources.scope, Target { slot, to }, given, draft);
@@ -439,10 +439,6 @@ fn asked_behind(sources: &Sources<'_>, field: &ResponseField) -> Option<Walked> 
 fn may_repeat(asked: &Slot, slot: &Slot) -> bool {
     let is_bits = |slot: &Slot| matches!(slot.kind.base(), Kind::Bit(_));
     asked.len == slot.len && is_bits(asked) == is_bits(slot)
-}
-
-fn dynamic(json: &At<Json>) -> bool {
-    matches!(&json.value, Json::Str(text) if is_dynamic(text))
 }
 
 /// A request field into a reply field of the same size.

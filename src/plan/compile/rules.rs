@@ -2,7 +2,7 @@
 
 use super::effect;
 use super::effects::{self, Effects};
-use super::expr::{is_dynamic, nearest};
+use super::expr::{is_function, nearest};
 use super::faults::{self, Level, Limited};
 use super::field::{self, Area, outside};
 use super::fields::{Requests, Values};
@@ -401,7 +401,7 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
     field::check_once(diags, &draft.plan, raw.when.as_ref().map(|when| when.0.as_slice()).unwrap_or_default(), is_data);
     for (name, value) in raw.when.iter().flat_map(|when| fields_of(when)) {
         let (area, plain) = area_in(&draft.plan, &name.value);
-        if matches!(&value.value, Json::Str(text) if is_dynamic(text)) {
+        if is_function(&value.value) {
             diags.error(value.pos, "`when` compares with constants, not with functions");
             continue;
         }

@@ -1,7 +1,7 @@
 //! The `transfer` section of a template (spec broadcast.md), and what it makes of a reply.
 
 use super::command::CommandDraft;
-use super::expr::is_dynamic;
+use super::expr::is_function;
 use super::field::{Area, area_key, encode_constant, known, outside, split_name, text};
 use super::fields::{FieldList, Values};
 use super::number::whole;
@@ -205,7 +205,7 @@ fn refused(
         let value = |draft: &CommandDraft| {
             let listed = draft.response.get(draft.response.header(field.at)?)?;
             let value = listed.value.as_ref().map(|at| &at.value)?;
-            (!matches!(value, Json::Str(text) if is_dynamic(text))).then(|| value.clone())
+            (!is_function(value)).then(|| value.clone())
         };
         let mut all = commands.iter().map(|(_, draft)| value(draft));
         // Compared without their places in the file.

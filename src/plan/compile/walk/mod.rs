@@ -32,7 +32,7 @@ pub(super) mod value;
 
 pub use layout::{WalkDraft, layout};
 
-use super::expr::is_dynamic;
+use super::expr::is_function;
 use super::field::{self, Area, Padding, split_name};
 use super::fields::DataList;
 use crate::config::at::{At, Json, Pos};
@@ -171,7 +171,7 @@ pub fn constant(
         diags.error(value.pos, format!("`{written}` is no field (one of it: `{written}.0.name`, `{written}.name`)"));
         return None;
     };
-    if matches!(&value.value, Json::Str(text) if is_dynamic(text)) {
+    if is_function(&value.value) {
         diags.error(value.pos, "a function or `#{field}#` where a constant is needed");
         return None;
     }

@@ -1,9 +1,9 @@
 //! Values of their own that fields cannot have because they say a size or a count.
 
-use super::super::expr::is_dynamic;
+use super::super::expr::is_function;
 use super::super::fields::FieldList;
 use super::layout::WalkDraft;
-use crate::config::at::{At, Json, Pos};
+use crate::config::at::Pos;
 use crate::config::diag::Diags;
 use crate::model::walk::{Op, Place};
 
@@ -22,7 +22,7 @@ pub(super) fn check(diags: &mut Diags, draft: &WalkDraft, fixed: &FieldList) {
                 field.and_then(|field| Some((&*field.field.name, field.value.as_ref()?)))
             }
         };
-        let Some((name, value)) = found.filter(|(_, value)| is_function(value)) else { continue };
+        let Some((name, value)) = found.filter(|(_, value)| is_function(&value.value)) else { continue };
         if seen.contains(&value.pos) {
             continue;
         }
@@ -30,8 +30,4 @@ pub(super) fn check(diags: &mut Diags, draft: &WalkDraft, fixed: &FieldList) {
         let text = format!("`{name}` says a size or a count, which is computed: no function (a rule may give it)");
         diags.error(value.pos, text);
     }
-}
-
-fn is_function(value: &At<Json>) -> bool {
-    matches!(&value.value, Json::Str(text) if is_dynamic(text))
 }

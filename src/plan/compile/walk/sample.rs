@@ -1,6 +1,6 @@
 //! The sample of a request, for clients: the fields from the first of variable size on.
 
-use super::super::expr::is_dynamic;
+use super::super::expr::is_function;
 use super::super::fields::Values;
 use super::super::fits;
 use super::super::sample::{self, NoRequest};
@@ -60,14 +60,13 @@ fn examples(
     key: &[(At<String>, At<Json>)],
     functions: &mut Vec<Function>,
 ) -> Arc<[Option<At<Json>>]> {
-    let is_function = |value: &&At<Json>| matches!(&value.value, Json::Str(text) if is_dynamic(text));
-    if !draft.values.iter().flatten().any(|value| is_function(&value)) {
+    if !draft.values.iter().flatten().any(|value| is_function(&value.value)) {
         return draft.values.clone();
     }
     let walk = &draft.walk;
     let example = |(number, value): (usize, &Option<At<Json>>)| {
         let (number, value) = (number as u32, value.as_ref()?);
-        if !is_function(&value) {
+        if !is_function(&value.value) {
             return Some(value.clone());
         }
         let Node { name, what, parent, .. } = walk.nodes.get(number as usize)?;

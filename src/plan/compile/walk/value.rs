@@ -2,7 +2,7 @@
 
 use super::super::adapt::adapt;
 use super::super::calc;
-use super::super::expr::{self, is_dynamic};
+use super::super::expr::{self, is_dynamic, is_function};
 use super::super::field;
 use super::super::fits::{fits, numeric};
 use super::super::named_bits;
@@ -68,8 +68,7 @@ impl Encoder<'_> {
             let whole = named_bits::whole(diags, (at.slot, &vec![0; at.slot.len]), value, &scope)?;
             return self.value(diags, at, until, &whole);
         }
-        let dynamic = matches!(&value.value, Json::Str(text) if is_dynamic(text));
-        if !dynamic {
+        if !is_function(&value.value) {
             let bytes = known(diags, at, value)?;
             if holds(&bytes, until) {
                 diags.error(value.pos, format!("the value has {}, which ends its field", hex::encode_upper(until)));
